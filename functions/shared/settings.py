@@ -1,0 +1,93 @@
+"""Settings: one typed model a stage, read from ``WEIR_*`` variables at cold start.
+
+A missing or bad one stops the function from starting and is named in the error.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from functions.shared.errors import Misconfigured
+from schemas.limits import Limits
+
+PREFIX = "WEIR_"
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
+
+
+class QueueSettings(_Settings):
+    """Where messages go."""
+
+    queue: Literal["nats", "sqs"] = "nats"
+    nats_url: str = "nats://127.0.0.1:4222"
+    sqs_queue_url: str = ""
+    sqs_dead_letter_url: str = ""
+    publish_timeout_seconds: Annotated[float, Field(gt=0, le=3)] = 2.0
+    max_message_bytes: Positive = 4 * 1024 * 1024
+
+
+class StoreSettings(_Settings):
+    """Where rows go, and how to get there."""
+
+    clickhouse_url: str = "http://127.0.0.1:8123"
+    clickhouse_database: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "weir"
+    clickhouse_user: str = "default"
+    clickhouse_password: Annotated[str, Field(repr=False)] = ""
+    clickhouse_timeout_seconds: Annotated[float, Field(gt=0)] = 20.0
+
+
+class CollectSettings(QueueSettings, StoreSettings):
+    """The settings of collect."""
+
+    enrich_function: str = "enrich"
+    wait_stored_seconds: Annotated[float, Field(gt=0, le=10)] = 10.0
+    limit_request_bytes: Positive = Limits.request_bytes
+    limit_inflated_bytes: Positive = Limits.inflated_bytes
+    limit_batch_events: Positive = Limits.batch_events
+    limit_event_bytes: Positive = Limits.event_bytes
+    limit_nesting_levels: Annotated[int, Field(gt=0, le=64)] = Limits.nesting_levels
+    limit_key_characters: Positive = Limits.key_characters
+    limit_string_characters: Positive = Limits.string_characters
+
+    def limits(self) -> Limits:
+        """The limits as validation takes them."""
+        return Limits(**{name: getattr(self, f"limit_{name}") for name in Limits.__slots__})
+
+
+class EnrichSettings(CollectSettings):
+    """The settings of enrich: the same limits as collect, and the reference data."""
+
+    geo_path: str = ""
+    measures: str = "amount,price,quantity,duration_ms,value"
+    max_attempts: Positive = 5
+
+
+class ServeSettings(QueueSettings, StoreSettings):
+    """The settings of serve."""
+
+    page_bytes: Positive = 4 * 1024 * 1024
+    query_timeout_seconds: Annotated[float, Field(gt=0)] = 20.0
+
+
+S = TypeVar("S", bound=_Settings)
+
+
+def load(model: type[S], environment: Mapping[str, str]) -> S:
+    """Read the model's fields from ``WEIR_*``. Raises :class:`Misconfigured`, naming each bad variable."""
+    given = {
+        name: environment[PREFIX + name.upper()]
+        for name in model.model_fields
+        if environment.get(PREFIX + name.upper())
+    }
+    try:
+        return model(**given)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}"
+            for detail in error.errors(include_url=False, include_input=False)
+        )
+        raise Misconfigured(wrong) from None

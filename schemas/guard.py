@@ -1,0 +1,23 @@
+"""A native, exact check that a block of events is plain JSON within the limits.
+
+The guard is the fast half of validation: one pass of a compiled decoder over the bytes proves that no
+event nests too deeply, has an overlong key or string, a number JSON does not have, or a lone surrogate.
+It only says yes or no; :mod:`schemas.inspection` then names the faults of what it refused.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from schemas.limits import Limits
+
+
+def build_guard(limits: Limits) -> msgspec.json.Decoder[Any]:
+    """A decoder of a JSON array of events that raises :class:`msgspec.MsgspecError` on any breach."""
+    key = Annotated[str, msgspec.Meta(max_length=limits.key_characters)]
+    text = Annotated[str, msgspec.Meta(max_length=limits.string_characters)]
+    integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+    value: Any = None | bool | integer | float | text
+    for _ in range(limits.nesting_levels):
+        value = None | bool | integer | float | text | list[value] | dict[key, value]
+    return msgspec.json.Decoder(list[dict[key, value]])
