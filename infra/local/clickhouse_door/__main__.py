@@ -1,4 +1,4 @@
-"""`python -m infra.local.clickhouse_door --data DIR --port 8123`: serve a chDB folder as ClickHouse over HTTP."""
+"""`python -m infra.local.clickhouse_door --data DIR --port 8123`: a chDB folder as ClickHouse over HTTP."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--parent-pid", type=int, default=0, help="end when this process ends")
     parser.add_argument("--memory-mib", type=int, default=4096, help="what all queries together may use")
     parser.add_argument("--max-queries", type=int, default=32, help="how many run at once")
-    parser.add_argument("--queue-seconds", type=float, default=30.0, help="how long one more waits for its turn")
+    parser.add_argument("--queue-seconds", type=float, default=30.0, help="how long one more waits")
     parser.add_argument("--max-body-mib", type=int, default=256, help="the largest request body, inflated")
     return parser.parse_args()
 

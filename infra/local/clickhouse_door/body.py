@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
-from typing import BinaryIO, Protocol
+from collections.abc import Iterator
+from email.message import Message
+from io import BufferedIOBase
+from typing import Protocol
 
 from .errors import BAD_ARGUMENTS, CANNOT_DECOMPRESS, NOT_IMPLEMENTED, TOO_MANY_BYTES, DoorError
 
@@ -26,7 +28,7 @@ class Inflater(Protocol):
 class Body:
     """A request's body as pieces of bytes; knows whether it was read to its end."""
 
-    def __init__(self, stream: BinaryIO, headers: Mapping[str, str], limit_bytes: int) -> None:
+    def __init__(self, stream: BufferedIOBase, headers: Message, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self.finished = False
         length = headers.get("Content-Length")
@@ -43,7 +45,7 @@ class Body:
         return _inflate(self._raw, self.encoding, self._limit)
 
     def drain(self) -> bool:
-        """Read what is left, so that the connection can serve the next request; False when that is too much."""
+        """Read what is left, so that the connection can serve the next request; False if it cannot."""
         try:
             for _ in self._raw:
                 pass
@@ -58,7 +60,7 @@ class Body:
             raise DoorError(BAD_ARGUMENTS, "BAD_ARGUMENTS", f"Invalid Content-Length {header!r}")
         return int(header)
 
-    def _sized(self, stream: BinaryIO, length: int) -> Iterator[bytes]:
+    def _sized(self, stream: BufferedIOBase, length: int) -> Iterator[bytes]:
         if length > self._limit:
             raise too_large(self._limit)
         left = length
@@ -71,7 +73,7 @@ class Body:
             yield piece
         self.finished = True
 
-    def _chunked(self, stream: BinaryIO) -> Iterator[bytes]:
+    def _chunked(self, stream: BufferedIOBase) -> Iterator[bytes]:
         total = 0
         while size := _chunk_size(stream.readline(_LINE_BYTES)):
             total += size
@@ -122,7 +124,7 @@ def _inflater(encoding: str) -> Inflater:
 
         return zstd.ZstdDecompressor()
     if encoding == "lz4":
-        import lz4.frame
+        import lz4.frame  # type: ignore[import-untyped]
 
         decompressor: Inflater = lz4.frame.LZ4FrameDecompressor()
         return decompressor
@@ -149,11 +151,11 @@ def _inflate(raw: Iterator[bytes], encoding: str, limit_bytes: int) -> Iterator[
 
 
 def _outputs(inflater: Inflater, data: bytes, encoding: str) -> Iterator[bytes]:
-    """What one piece inflates to, in pieces of bounded size (a bomb is noticed before it fills the memory)."""
+    """What one piece inflates to, in pieces of bounded size (a bomb is noticed before it fills memory)."""
     while True:
         try:
             out = inflater.decompress(data, PIECE_BYTES)
-        except Exception as error:  # noqa: BLE001  each library has its own error, none shares a base
+        except Exception as error:  # each library raises its own, and none shares a base
             raise _corrupt(encoding) from error
         data = getattr(inflater, "unconsumed_tail", b"")
         if out:
@@ -163,4 +165,4 @@ def _outputs(inflater: Inflater, data: bytes, encoding: str) -> Iterator[bytes]:
 
 
 def _corrupt(encoding: str) -> DoorError:
-    return DoorError(CANNOT_DECOMPRESS, "CANNOT_DECOMPRESS", f"The {encoding} request body is damaged or cut short")
+    return DoorError(CANNOT_DECOMPRESS, "CANNOT_DECOMPRESS", f"The {encoding} body is damaged or cut short")

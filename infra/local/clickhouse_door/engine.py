@@ -1,7 +1,7 @@
 """chDB as the door uses it: one engine, one data folder, a connection of its own for every request.
 
-A chDB connection runs one statement at a time and keeps what SET and USE did. Opening one costs 0.06 ms, so each
-request gets a fresh one: requests run side by side and nothing leaks from one to the next.
+A chDB connection runs one statement at a time and keeps what SET and USE did. Opening one costs 0.06 ms, so
+each request gets a fresh one: requests run side by side and nothing leaks from one to the next.
 """
 
 from __future__ import annotations
@@ -75,9 +75,7 @@ class Engine:
     def _in_session(self, session: Session) -> Iterator[_Open]:
         held = self._find_session(session)
         if not held.turn.acquire(timeout=_SESSION_WAIT_SECONDS):
-            raise DoorError(
-                SESSION_IS_LOCKED, "SESSION_IS_LOCKED", f"Session {session.id} is locked by a concurrent client"
-            )
+            raise DoorError(SESSION_IS_LOCKED, "SESSION_IS_LOCKED", f"Session {session.id} is locked")
         try:
             yield held
         finally:
@@ -106,13 +104,13 @@ class Engine:
 
 def _connect(target: str) -> Any:
     try:
-        return _chdb.connect(target)
+        return _chdb.connect(target)  # type: ignore[attr-defined]
     except RuntimeError as error:
         raise EngineError(str(error)) from error
 
 
 def _prepare(connection: Any, database: str, settings: Mapping[str, str], stale: set[str]) -> None:
-    """Choose the database and set the settings; `stale` ones, left by the session's last request, go first."""
+    """Choose the database and set the settings; `stale` ones, of the session's last request, go first."""
     changes = [f"{name} = DEFAULT" for name in sorted(stale)]
     changes += [f"{name} = {quoted(value)}" for name, value in settings.items()]
     try:

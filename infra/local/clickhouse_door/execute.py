@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ class Answer:
     format: str | None
     summary: str
     whole: bytes | memoryview | None = None
-    pieces: Iterator[bytes] | None = None
+    pieces: Generator[bytes] | None = None
 
 
 def run(connection: Any, request: Request, first: bytes, rest: Iterator[bytes]) -> Answer:
@@ -55,7 +55,7 @@ def _check(connection: Any, request: Request, text: bytes) -> None:
     if kind["statement_count"] > 1:
         raise DoorError(SYNTAX_ERROR, "SYNTAX_ERROR", "Multi-statements are not allowed")
     if request.read_only and kind["query_class"].name not in ("READ_ONLY", "UNKNOWN"):
-        raise DoorError(READONLY, "READONLY", "Cannot execute query in readonly mode. Method GET implies readonly")
+        raise DoorError(READONLY, "READONLY", "Cannot execute query in readonly mode: GET implies it")
 
 
 def _insert(connection: Any, head: sql.InsertHead, first: bytes, rest: Iterator[bytes]) -> Answer:
@@ -79,7 +79,8 @@ def _insert(connection: Any, head: sql.InsertHead, first: bytes, rest: Iterator[
         done = connection.insert_done(insert)
     except RuntimeError as error:
         raise EngineError(str(error)) from error
-    return Answer(None, _summary(written=(done.rows_written(), done.bytes_written()), elapsed=done.elapsed()), b"")
+    written = (done.rows_written(), done.bytes_written())
+    return Answer(None, _summary(written=written, elapsed=done.elapsed()), b"")
 
 
 def _whole(connection: Any, request: Request, text: bytes, chosen: str) -> Answer:
@@ -98,7 +99,7 @@ def _whole(connection: Any, request: Request, text: bytes, chosen: str) -> Answe
 
 
 def _stream(connection: Any, request: Request, text: bytes, chosen: str) -> Answer:
-    """Start the query and wait for its first piece, so that a query that fails at once fails with a status."""
+    """Start the query and wait for its first pieces: one that fails at once is told so by its status."""
     try:
         result = connection.send_query(text.decode(), request.default_format, params=request.parameters)
         first = _fetch(connection, result)
@@ -112,7 +113,7 @@ def _stream(connection: Any, request: Request, text: bytes, chosen: str) -> Answ
     return Answer(chosen, _summary(), pieces=_pieces(connection, result, first, second))
 
 
-def _pieces(connection: Any, result: Any, *ready: bytes) -> Iterator[bytes]:
+def _pieces(connection: Any, result: Any, *ready: bytes) -> Generator[bytes]:
     try:
         yield from ready
         while piece := _fetch(connection, result):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import sys
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing, suppress
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -15,10 +19,11 @@ from .body import Body, gather
 from .engine import Engine
 from .errors import DoorError, error_body
 from .limits import Gate
-from .request import Request, is_form, parse_form, parse_request
+from .request import is_form, parse_form, parse_request
 
 _FIRST_BYTES = 64 << 10
 _IDLE_SECONDS = 600
+_HANG_UP_SECONDS = 2.0
 _TYPES = {
     "TabSeparated": "text/tab-separated-values; charset=UTF-8",
     "TSV": "text/tab-separated-values; charset=UTF-8",
@@ -31,10 +36,6 @@ _TYPES = {
     "RowBinary": "application/octet-stream",
     "Parquet": "application/octet-stream",
 }
-_REASONS = {
-    200: "OK", 400: "Bad Request", 404: "Not Found", 408: "Request Timeout", 413: "Content Too Large",
-    500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
-}  # fmt: skip
 
 
 class Door(BaseHTTPRequestHandler):
@@ -81,7 +82,17 @@ class Door(BaseHTTPRequestHandler):
             print(f"clickhouse door: {error!r}", file=sys.stderr, flush=True)
             self._fail(DoorError(1002, "UNKNOWN_EXCEPTION", repr(error)))
         if body is None or not body.drain():
-            self.close_connection = True
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close with a body half read: a bare close would reset the answer just sent."""
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_HANG_UP_SECONDS)
+            until = time.monotonic() + _HANG_UP_SECONDS
+            while time.monotonic() < until and self.rfile.read1(_FIRST_BYTES):
+                pass
 
     def _answer(self, body: Body) -> None:
         """Run the request. The connection is given back before the last byte goes out, so that a client which
@@ -92,10 +103,11 @@ class Door(BaseHTTPRequestHandler):
         request = parse_request(self.command, self.path, self.headers, form)
         self._query_id = request.query_id or str(uuid.uuid4())
         first = gather(pieces, _FIRST_BYTES)
-        with self.gate.turn():
-            with self.engine.connection(request.database, request.settings, request.session) as connection:
-                answer = execute.run(connection, request, first, pieces)
-                if answer.pieces is not None:
+        own = self.engine.connection(request.database, request.settings, request.session)
+        with self.gate.turn(), own as connection:
+            answer = execute.run(connection, request, first, pieces)
+            if answer.pieces is not None:
+                with closing(answer.pieces):
                     self._send_pieces(answer, answer.pieces)
         if answer.whole is not None:
             self._send(200, self._result_headers(answer), answer.whole)
@@ -115,7 +127,7 @@ class Door(BaseHTTPRequestHandler):
         return headers
 
     def _send(self, status: int, headers: list[str], body: bytes | memoryview) -> None:
-        lines = [f"HTTP/1.1 {status} {_REASONS[status]}", *headers, f"Content-Length: {len(body)}"]
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *headers, f"Content-Length: {len(body)}"]
         if self.close_connection:
             lines.append("Connection: close")
         head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"

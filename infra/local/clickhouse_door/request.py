@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from urllib.parse import parse_qsl, urlsplit
 
 from .errors import BAD_ARGUMENTS, NOT_IMPLEMENTED, DoorError
@@ -52,8 +53,8 @@ class Request:
     session: Session | None = None
 
 
-def parse_request(method: str, target: str, headers: Mapping[str, str], form: Mapping[str, str]) -> Request:
-    """Read a request's parameters. A byte that is not UTF-8 becomes \\xNN, which ClickHouse reads as that byte."""
+def parse_request(method: str, target: str, headers: Message, form: Mapping[str, str]) -> Request:
+    """Read a request's parameters. A byte that is not UTF-8 becomes \\xNN, which ClickHouse reads back."""
     pairs = parse_qsl(urlsplit(target).query, keep_blank_values=True, errors="backslashreplace")
     values = {**dict(pairs), **form}
     for flag in ("compress", "decompress"):

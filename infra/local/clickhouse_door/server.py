@@ -40,9 +40,9 @@ class DoorServer(ThreadingHTTPServer):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = self.server_address[:2]
+        self.server_name, self.server_port = "localhost", int(self.server_address[1])
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        error = sys.exception() if hasattr(sys, "exception") else None
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
             print(f"clickhouse door: {error!r} from {client_address}", file=sys.stderr, flush=True)

@@ -26,7 +26,7 @@ _RESULT_WORDS = {b"SELECT", b"WITH", b"SHOW", b"DESCRIBE", b"DESC", b"EXPLAIN", 
 
 @dataclass(frozen=True)
 class InsertHead:
-    """An `INSERT … FORMAT X` whose data follows: the statement without its format, the format, where data begins."""
+    """An `INSERT … FORMAT X` with data: the statement before FORMAT, the format, where the data begins."""
 
     statement: str
     format: str
@@ -79,10 +79,10 @@ def result_format(text: bytes) -> str | None:
 
 
 def mentions_format(text: bytes) -> bool:
-    """Whether the word FORMAT stands anywhere: then a clause may hide where `result_format` does not see it."""
+    """Whether the word FORMAT stands anywhere: a clause may hide where `result_format` does not see it."""
     return _ANY_FORMAT.search(text) is not None
 
 
 def may_hold_several(text: bytes) -> bool:
-    """Whether a semicolon stands before the end, so that asking the engine for the number of statements pays."""
+    """Whether a semicolon stands before the end, so that it pays to count the statements."""
     return b";" in text.rstrip(b"; \t\r\n")
