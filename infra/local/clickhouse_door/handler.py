@@ -102,6 +102,8 @@ class Door(BaseHTTPRequestHandler):
         form = parse_form(content_type, b"".join(pieces)) if is_form(content_type) else {}
         request = parse_request(self.command, self.path, self.headers, form)
         self._query_id = request.query_id or str(uuid.uuid4())
+        if self.request_version == "HTTP/1.0":
+            request.wait_end_of_query = True  # it has no chunks to stream by
         first = gather(pieces, _FIRST_BYTES)
         own = self.engine.connection(request.database, request.settings, request.session)
         with self.gate.turn(), own as connection:
