@@ -116,9 +116,7 @@ def unpack(body: bytes) -> Envelope:
 
 
 def _upgrade_1(old: dict[str, Any]) -> Envelope:
-    events = [
-        json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() for event in old["events"]
-    ]
+    events = [json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() for event in old["events"]]
     header = Header(
         batch_id=old["batch_id"],
         batch_size=len(events),

@@ -24,9 +24,7 @@ class Inspected(NamedTuple):
 def inspect(line: bytes, limits: Limits) -> Inspected:
     """Read one event tolerantly. Never raises: whatever is wrong becomes a fault."""
     if len(line) > limits.event_bytes:
-        return _refused(
-            line, "event_too_large", f"The event is {len(line)} bytes; the limit is {limits.event_bytes}."
-        )
+        return _refused(line, "event_too_large", f"The event is {len(line)} bytes; the limit is {limits.event_bytes}.")
     try:
         value = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -44,9 +42,7 @@ def inspect(line: bytes, limits: Limits) -> Inspected:
     if walk.surrogates:
         value = json.loads(json.dumps(value), object_pairs_hook=_repaired_pairs)
         line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-        walk.warnings.append(
-            Fault("surrogate_replaced", walk.surrogates[0], "Half an emoji was replaced by U+FFFD.")
-        )
+        walk.warnings.append(Fault("surrogate_replaced", walk.surrogates[0], "Half an emoji was replaced by U+FFFD."))
     return Inspected(value, line, walk.faults, walk.warnings)
 
 

@@ -128,9 +128,7 @@ def _scan(text: str, position: int) -> tuple[object, int]:
         value: tuple[object, int] = _DECODER.raw_decode(text, position)
         return value
     except json.JSONDecodeError as error:
-        raise BodyError(
-            "malformed_json", f"{error.msg} at line {error.lineno}, column {error.colno}."
-        ) from error
+        raise BodyError("malformed_json", f"{error.msg} at line {error.lineno}, column {error.colno}.") from error
     except RecursionError as error:
         raise BodyError("too_deep", "The body nests far too deeply to be read.") from error
     except ValueError as error:  # the interpreter's own bound on the digits of an integer

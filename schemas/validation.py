@@ -185,9 +185,7 @@ def _faults_of(error: ValidationError) -> list[Fault]:
     """Pydantic's errors as faults; the branches of a union at one place are one fault."""
     found: dict[tuple[Any, ...], Fault] = {}
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
-        loc = (
-            tuple(detail["loc"])[:1] if detail["loc"] and detail["loc"][0] in KNOWN else tuple(detail["loc"])
-        )
+        loc = tuple(detail["loc"])[:1] if detail["loc"] and detail["loc"][0] in KNOWN else tuple(detail["loc"])
         if loc in found:
             continue
         found[loc] = Fault(_code(detail["type"], loc), loc, _sentence(detail["type"], loc, detail["msg"]))  # type: ignore[arg-type]

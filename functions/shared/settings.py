@@ -4,6 +4,7 @@ A missing or bad one stops the function from starting and is named in the error.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +13,7 @@ from functions.shared.errors import Misconfigured
 from schemas.limits import Limits
 
 PREFIX = "WEIR_"
+_DEFAULT = Limits()
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -45,17 +47,17 @@ class CollectSettings(QueueSettings, StoreSettings):
 
     enrich_function: str = "enrich"
     wait_stored_seconds: Annotated[float, Field(gt=0, le=10)] = 10.0
-    limit_request_bytes: Positive = Limits.request_bytes
-    limit_inflated_bytes: Positive = Limits.inflated_bytes
-    limit_batch_events: Positive = Limits.batch_events
-    limit_event_bytes: Positive = Limits.event_bytes
-    limit_nesting_levels: Annotated[int, Field(gt=0, le=64)] = Limits.nesting_levels
-    limit_key_characters: Positive = Limits.key_characters
-    limit_string_characters: Positive = Limits.string_characters
+    limit_request_bytes: Positive = _DEFAULT.request_bytes
+    limit_inflated_bytes: Positive = _DEFAULT.inflated_bytes
+    limit_batch_events: Positive = _DEFAULT.batch_events
+    limit_event_bytes: Positive = _DEFAULT.event_bytes
+    limit_nesting_levels: Annotated[int, Field(gt=0, le=64)] = _DEFAULT.nesting_levels
+    limit_key_characters: Positive = _DEFAULT.key_characters
+    limit_string_characters: Positive = _DEFAULT.string_characters
 
     def limits(self) -> Limits:
         """The limits as validation takes them."""
-        return Limits(**{name: getattr(self, f"limit_{name}") for name in Limits.__slots__})
+        return Limits(**{name: getattr(self, f"limit_{name}") for name in asdict(_DEFAULT)})
 
 
 class EnrichSettings(CollectSettings):
