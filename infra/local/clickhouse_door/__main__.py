@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import resource
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ from .server import DoorServer
 _FINISH_SECONDS = 5.0
 _CANCEL_SECONDS = 2.0
 _PARENT_CHECK_SECONDS = 0.5
+_OPEN_FILES = 16_384
 _MIB = 1 << 20
 
 
@@ -42,6 +44,7 @@ def _serve(options: argparse.Namespace, server: DoorServer, stop: threading.Even
     from .engine import Engine
     from .errors import DoorError
 
+    _allow_open_files()
     try:
         engine = Engine(options.data, options.memory_mib * _MIB)
     except DoorError as error:
@@ -74,6 +77,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--queue-seconds", type=float, default=30.0, help="how long one more waits")
     parser.add_argument("--max-body-mib", type=int, default=256, help="the largest request body, inflated")
     return parser.parse_args()
+
+
+def _allow_open_files() -> None:
+    """Raise the soft limit: the engine holds some hundred files under load, and macOS begins with 256."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _watch_parent(pid: int, stop: threading.Event) -> None:
