@@ -75,9 +75,7 @@ class Door:
         return self.http("POST", f"/?{urlencode(parameters)}", sql)
 
     def client(self, **options: Any) -> Any:
-        return clickhouse_connect.get_client(
-            host="127.0.0.1", port=self.port, autogenerate_session_id=False, **options
-        )
+        return clickhouse_connect.get_client(host="127.0.0.1", port=self.port, autogenerate_session_id=False, **options)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         if self.process.poll() is None:
@@ -470,9 +468,7 @@ class TestLife:
         door = start().wait_ready()
         second = start(data=tmp_path / "second", port=door.port)
         assert second.process.wait(10) == 1
-        assert (
-            second.stderr() == f"clickhouse door: port {door.port} on 127.0.0.1 is taken by another program\n"
-        )
+        assert second.stderr() == f"clickhouse door: port {door.port} on 127.0.0.1 is taken by another program\n"
 
     def test_taken_folder(self, start: Starter) -> None:
         door = start().wait_ready()

@@ -45,9 +45,7 @@ class Engine:
         self.version, self.timezone = row.decode().rstrip("\n").split("\t")
 
     @contextmanager
-    def connection(
-        self, database: str, settings: Mapping[str, str], session: Session | None
-    ) -> Iterator[Any]:
+    def connection(self, database: str, settings: Mapping[str, str], session: Session | None) -> Iterator[Any]:
         """A connection that is the caller's alone, with the database and the settings in place."""
         if session is not None:
             with self._in_session(session) as held:
