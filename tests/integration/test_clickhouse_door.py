@@ -295,10 +295,26 @@ class TestErrors:
         with pytest.raises(DatabaseError, match="395"):
             client.query(sql)
 
-    def test_damaged_compression(self, door: Door, table: str) -> None:
-        data = gzip.compress(json_rows(1000))[:-20]
+    @pytest.mark.parametrize(
+        ("encoding", "compress"),
+        [
+            ("gzip", gzip.compress),
+            ("deflate", zlib.compress),
+            ("zstd", zstd.compress),
+            ("lz4", lz4.frame.compress),
+        ],
+    )
+    @pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: b"not compressed at all" + data])
+    def test_damaged_compression(
+        self,
+        door: Door,
+        table: str,
+        encoding: str,
+        compress: Callable[[bytes], bytes],
+        damage: Callable[[bytes], bytes],
+    ) -> None:
         target = f"/?{urlencode({'query': f'INSERT INTO {table} FORMAT JSONEachRow'})}"
-        reply = door.http("POST", target, data, Content_Encoding="gzip")
+        reply = door.http("POST", target, damage(compress(json_rows(1000))), Content_Encoding=encoding)
         assert reply.headers["X-ClickHouse-Exception-Code"] == "271"
         assert door.post(f"SELECT count() FROM {table}").text == "0\n"
 

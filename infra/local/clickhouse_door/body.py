@@ -8,11 +8,16 @@ from email.message import Message
 from io import BufferedIOBase
 from typing import Protocol
 
+import lz4.frame  # type: ignore[import-untyped]
+from backports import zstd
+
 from .errors import BAD_ARGUMENTS, CANNOT_DECOMPRESS, NOT_IMPLEMENTED, TOO_MANY_BYTES, DoorError
 
 PIECE_BYTES = 1 << 20
 _LINE_BYTES = 4096
 _GZIP_WINDOW = 31
+# What the libraries raise on damaged data; lz4's is a plain RuntimeError.
+_DAMAGED = (zlib.error, zstd.ZstdError, RuntimeError, EOFError)
 
 
 class Inflater(Protocol):
@@ -120,12 +125,8 @@ def _inflater(encoding: str) -> Inflater:
     if encoding == "deflate":
         return zlib.decompressobj()
     if encoding == "zstd":
-        from backports import zstd
-
         return zstd.ZstdDecompressor()
     if encoding == "lz4":
-        import lz4.frame  # type: ignore[import-untyped]
-
         decompressor: Inflater = lz4.frame.LZ4FrameDecompressor()
         return decompressor
     raise DoorError(NOT_IMPLEMENTED, "NOT_IMPLEMENTED", f"Unknown Content-Encoding {encoding!r}")
@@ -155,7 +156,7 @@ def _outputs(inflater: Inflater, data: bytes, encoding: str) -> Iterator[bytes]:
     while True:
         try:
             out = inflater.decompress(data, PIECE_BYTES)
-        except Exception as error:  # each library raises its own, and none shares a base
+        except _DAMAGED as error:
             raise _corrupt(encoding) from error
         data = getattr(inflater, "unconsumed_tail", b"")
         if out:
