@@ -1,0 +1,208 @@
+"""The edge: where requests come in, and where errors become HTTP answers or ``batchItemFailures``. Nowhere else.
+
+No framework is imported. A handler takes a :class:`Request` and returns an :class:`Answer`; ``app.py`` maps both::
+
+    respond = answering(service.events, name="GET /api/v1/events", observe=metrics)
+    answer = respond(app.current_request)
+    return Response(answer.body, answer.headers, answer.status)
+"""
+
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from functions.shared.errors import BadRequest, Misconfigured, Reject, Retry, WeirError
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+PROBLEM_TYPE = "urn:weir:problem:"
+
+Observe = Callable[[str, float, int], None]
+
+_log = logging.getLogger("weir.edge")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:=+/-]{1,128}\Z")
+_AFTER_UNEXPECTED_SECONDS = 5
+_YES = frozenset({"true", "1", "yes", ""})
+_NO = frozenset({"false", "0", "no"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, free of any framework. Header names are lower case; each parameter has all its values."""
+
+    method: str = "GET"
+    path: str = "/"
+    params: Mapping[str, list[str]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    path_params: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    source_ip: str = ""
+    request_id: str = ""
+
+    @classmethod
+    def of(cls, source: Any) -> "Request":
+        """Read a Chalice request (or anything of its shape: duck-typed, so that this file needs no framework)."""
+        headers = {str(name).lower(): str(value) for name, value in (source.headers or {}).items()}
+        context = source.context or {}
+        return cls(
+            method=source.method,
+            path=str(context.get("path") or source.path),
+            params=_all_values(source.query_params),
+            headers=headers,
+            path_params=dict(source.uri_params or {}),
+            body=source.raw_body,
+            source_ip=str((context.get("identity") or {}).get("sourceIp") or ""),
+            request_id=_request_id(headers, context),
+        )
+
+    def first(self, name: str, default: str = "") -> str:
+        """The first value of a query parameter."""
+        values = self.params.get(name)
+        return values[0] if values else default
+
+    def flag(self, name: str) -> bool:
+        """Whether a query parameter says yes. Raises :class:`BadRequest` for what is neither yes nor no."""
+        said = self.first(name, "false").lower()
+        if said not in _YES | _NO:
+            raise BadRequest("bad_parameter", f"{name} must be true or false, not {said[:40]!r}.")
+        return said in _YES
+
+    def header(self, name: str) -> str:
+        """A header's value, or the empty string."""
+        return self.headers.get(name.lower(), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer, free of any framework."""
+
+    status: int
+    body: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def as_json(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer whose body is ``value`` as JSON."""
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if not _is_unicode(body):
+        body = json.dumps(value, separators=(",", ":"))
+    return Answer(status, body, {"Content-Type": JSON, **(headers or {})})
+
+
+def problem(
+    status: int,
+    title: str,
+    detail: str,
+    request_id: str,
+    code: str,
+    errors: Sequence[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """An RFC 9457 answer. ``code`` is stable and is also the end of ``type``; ``errors`` tell what is wrong where."""
+    body: dict[str, Any] = {
+        "type": PROBLEM_TYPE + code,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+    }
+    if errors:
+        body["errors"] = list(errors)
+    # ASCII: a detail may quote what a client sent, and that need not be valid Unicode.
+    return Answer(status, json.dumps(body, separators=(",", ":")), {"Content-Type": PROBLEM, **(headers or {})})
+
+
+def from_error(error: Exception, request_id: str) -> Answer:
+    """The answer to an error. One that nobody raised on purpose is logged, and told as 503: send it again later."""
+    if isinstance(error, Reject):
+        return problem(error.status, error.title, error.detail, request_id, error.code, error.errors)
+    if isinstance(error, Retry):
+        return _later(error.detail, _snake(type(error).__name__), request_id, error.after_seconds)
+    kind = "on purpose" if isinstance(error, WeirError) else "unexpected"
+    _log.error("request %s failed (%s, %s)", request_id, kind, type(error).__name__, exc_info=error)
+    detail = "The service is not set up correctly." if isinstance(error, Misconfigured) else "Something went wrong."
+    detail += " Nothing was accepted; send the same again later."
+    return _later(detail, "internal_error", request_id, _AFTER_UNEXPECTED_SECONDS)
+
+
+def answering(
+    handler: Callable[[Request], Answer], name: str = "", observe: Observe = lambda *_: None
+) -> Callable[[Any], Answer]:
+    """Wrap a handler so that it answers whatever happens: never a bare 500, never a stack trace.
+
+    The wrapped handler takes the framework's request or a :class:`Request`. ``observe`` is told the name, the
+    milliseconds it took, and the status. Each answer carries ``X-Request-Id``.
+    """
+
+    def respond(source: Any) -> Answer:
+        started = time.perf_counter()
+        request_id = str(uuid.uuid4())
+        try:
+            request = source if isinstance(source, Request) else Request.of(source)
+            request_id = request.request_id or request_id
+            answer = handler(request)
+        except Exception as error:  # noqa: BLE001  the loop of a request: whatever it was, the client is told
+            answer = from_error(error, request_id)
+        headers = {"X-Request-Id": request_id, **answer.headers}
+        observe(name, (time.perf_counter() - started) * 1000, answer.status)
+        return Answer(answer.status, answer.body, headers)
+
+    return respond
+
+
+def batch_failures(message_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    """What a queue-triggered function returns: the messages to deliver again."""
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in message_ids]}
+
+
+def settling(message_ids: Sequence[str], handle: Callable[[], Iterable[str]]) -> dict[str, list[dict[str, str]]]:
+    """Run a queue handler that returns the ids to deliver again. If it raises, nothing is acknowledged."""
+    try:
+        return batch_failures(handle())
+    except Retry as error:
+        _log.warning("%d messages come again: %s", len(message_ids), error.detail)
+    except Exception as error:  # noqa: BLE001  the loop of a block: the broker must keep what was not recorded
+        _log.error("%d messages come again: %s", len(message_ids), type(error).__name__, exc_info=error)
+    return batch_failures(message_ids)
+
+
+def _later(detail: str, code: str, request_id: str, after_seconds: int) -> Answer:
+    headers = {"Retry-After": str(max(1, after_seconds))}
+    return problem(503, "Service unavailable", detail, request_id, code, headers=headers)
+
+
+def _all_values(source: Any) -> dict[str, list[str]]:
+    """Each parameter's values, in order. Takes a Chalice ``MultiDict``, a mapping of lists, or nothing."""
+    if not source:
+        return {}
+    values = {}
+    for name in source:
+        got = source.getlist(name) if hasattr(source, "getlist") else source[name]
+        values[str(name)] = ["" if one is None else str(one) for one in got]
+    return values
+
+
+def _request_id(headers: Mapping[str, str], context: Mapping[str, Any]) -> str:
+    """The client's own id when it is a sane one, so that it can find its request in our log; else the gateway's."""
+    for candidate in (headers.get("x-request-id"), context.get("requestId")):
+        if candidate and _REQUEST_ID.match(str(candidate)):
+            return str(candidate)
+    return str(uuid.uuid4())
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
