@@ -1,0 +1,48 @@
+"""The statements that read events. Pure: a query in, SQL and its parameters out."""
+# ruff: noqa: S608  the SQL is put together from our own names; every value travels as a parameter
+
+from functions.serve.catalogue import FIELDS, TABLES, Source
+from functions.serve.cursor import Position
+from functions.serve.filters import Bindings, conditions
+from functions.serve.params import EventQuery
+from functions.serve.shapes import Shape
+from functions.serve.statement import Statement
+
+# ClickHouse sorts a UUID by its second half; the contract's order is that of its text.
+_ID_TEXT = "toString(event_id)"
+
+
+def page(query: EventQuery, after: Position | None, shape: Shape) -> Statement:
+    """A page and one event more. A row: the order key (nanoseconds, id), the store's clock, the shape's values."""
+    bindings = Bindings()
+    where = conditions(query, bindings)
+    if after is not None:
+        where += _behind(query, after, bindings)
+    keys = [f"toUnixTimestamp64Nano({query.order_by})", _ID_TEXT, "toUnixTimestamp64Nano(now64(9))"]
+    direction = query.order.upper()
+    sql = (
+        f"SELECT {', '.join(keys + shape.expressions)} FROM {TABLES[query.source]}"
+        f"{' WHERE ' + ' AND '.join(where) if where else ''}"
+        f" ORDER BY {query.order_by} {direction}, {_ID_TEXT} {direction} LIMIT {query.limit + 1}"
+    )
+    return Statement(sql, bindings.values)
+
+
+def one_event(source: Source, event_id: str) -> Statement:
+    """One event by its id, all of its fields that are shown."""
+    bindings = Bindings()
+    expressions = ", ".join(Shape(source).expressions)
+    identity = bindings.bind(event_id, "UUID")
+    return Statement(f"SELECT {expressions} FROM {TABLES[source]} WHERE event_id = {identity} LIMIT 1", bindings.values)
+
+
+def _behind(query: EventQuery, after: Position, bindings: Bindings) -> list[str]:
+    """Strictly after a position. The first condition alone is what the primary key understands."""
+    column, sign = query.order_by, "<" if query.order == "desc" else ">"
+    at, event_id = bindings.time(after.at), bindings.bind(after.event_id, "String")
+    return [f"{column} {sign}= {at}", f"({column} {sign} {at} OR {_ID_TEXT} {sign} {event_id})"]
+
+
+def all_columns(source: Source) -> list[str]:
+    """Every column that can be asked for."""
+    return [field.column for field in FIELDS[source]]

@@ -1,0 +1,6 @@
+"""Stub."""
+
+
+def text() -> str:
+    """Stub."""
+    return "{}"
