@@ -67,7 +67,7 @@ def _document(one: DocumentFilter, bindings: Bindings) -> str:
         # An event without the value does not have this value; `exists` leaves it out where that is not wanted.
         return f"NOT ifNull({_is_any(value, text, one.values, bindings)}, false)"
     if one.operator == "eq":
-        return _is_any(value, text, one.values, bindings)
+        return f"{_hint(one, bindings)} AND {_is_any(value, text, one.values, bindings)}"
     if one.operator == "contains":
         each = [f"position({text}, {bindings.bind(wanted, 'String')}) > 0" for wanted in one.values]
     else:
@@ -81,14 +81,31 @@ def _below(one: DocumentFilter, bindings: Bindings) -> str:
     return f"ifNull(getSubcolumn({one.document}, {path})::Nullable(String), '{{}}')"
 
 
+def _hint(one: DocumentFilter, bindings: Bindings) -> str:
+    """Lets the index over all values of the document pass over what cannot hold the value; reads nothing itself."""
+    wanted = bindings.bind(list(one.values), "Array(String)")
+    odd = _odd_numbers(one.values)
+    if odd:
+        wanted = f"arrayConcat({wanted}, {_as_stored(odd, bindings)})"
+    return f"indexHint(hasAny(JSONAllValues({one.document}), {wanted}))"
+
+
 def _is_any(value: str, text: str, wanted: Sequence[str], bindings: Bindings) -> str:
     same = any_of(text, wanted, "String", bindings)
-    # The store writes 1.0 as 1 and 1e3 as 1000: a number so written is also looked for in the store's manner.
-    odd = [float(one) for one in wanted if _NUMBER.match(one) and not _INTEGER.match(one) and isfinite(float(one))]
+    odd = _odd_numbers(wanted)
     if not odd:
         return same
-    numbers = f"arrayMap(x -> toString(x), {bindings.bind(odd, 'Array(Float64)')})"
-    return f"({same} OR (dynamicType({value}) IN {_NUMERIC_TYPES} AND has({numbers}, {text})))"
+    return f"({same} OR (dynamicType({value}) IN {_NUMERIC_TYPES} AND has({_as_stored(odd, bindings)}, {text})))"
+
+
+def _odd_numbers(wanted: Sequence[str]) -> list[float]:
+    """Numbers written in a manner of their own: the store writes 1.0 as 1 and 1e3 as 1000."""
+    return [float(one) for one in wanted if _NUMBER.match(one) and not _INTEGER.match(one) and isfinite(float(one))]
+
+
+def _as_stored(numbers: list[float], bindings: Bindings) -> str:
+    """The numbers' texts as the store writes them."""
+    return f"arrayMap(x -> toString(x), {bindings.bind(numbers, 'Array(Float64)')})"
 
 
 def _compared(text: str, sign: str, wanted: str, bindings: Bindings) -> str:

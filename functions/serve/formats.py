@@ -42,16 +42,16 @@ def media_of(accept: str) -> Media:
 
 
 def line(media: Media, shape: Shape, values: Sequence[Any]) -> bytes:
-    """One event in its final form, without what separates it from the next."""
+    """One event in its final form; JSON is without what separates it from the next."""
     if media != "text/csv":
         return msgspec.json.encode(shape.event(values))
     return csv_line(shape.flat(values))
 
 
 def csv_line(cells: Sequence[str]) -> bytes:
-    """RFC 4180, without the line break. Values are given as they are: a cell that looks like a formula stays so."""
+    """One line of RFC 4180. Values are given as they are: a cell that looks like a formula stays so."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow(cells)
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
     return out.getvalue().encode()
 
 
@@ -63,7 +63,7 @@ def answer(media: Media, page: Page, shape: Shape, path: str, params: Params) ->
         headers["X-Next-Cursor"] = page.next_cursor
         headers |= _link(path, params, page.next_cursor)
     if media == "text/csv":
-        body = b"".join(one + b"\r\n" for one in (csv_line(shape.columns), *page.lines))
+        body = b"".join((csv_line(shape.columns), *page.lines))
     elif media == "application/x-ndjson":
         body = b"".join(one + b"\n" for one in page.lines)
     else:

@@ -1,6 +1,0 @@
-"""Stub."""
-
-
-def text() -> str:
-    """Stub."""
-    return "{}"
