@@ -1,5 +1,6 @@
 """Taking messages from the durable consumer: the first within a wait, the rest within a short window."""
 
+import contextlib
 import itertools
 import json
 import secrets
@@ -64,6 +65,20 @@ class Puller:
         if not first or limit == 1 or room <= 0:
             return first
         return first + await self._pull(limit - 1, room, window_seconds)
+
+    async def abandon(self) -> list[Taken]:
+        """End what a cancelled pull left open, so that the server sends no more; gives what had already come."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is None or self._client is None or not self._client.is_connected:
+            return []
+        late: list[Taken] = []
+        with contextlib.suppress(NatsError, OSError):
+            await subscription.unsubscribe()
+            await self._client.flush(1)
+            while subscription.pending_msgs:
+                message = await subscription.next_msg(0.1)
+                late += [taken(message)] if message.reply else []
+        return late
 
     async def _pull(self, count: int, max_bytes: int, seconds: float) -> list[Taken]:
         request: dict[str, int | bool] = {"batch": count}

@@ -1,0 +1,12 @@
+"""Waiting for something to become true, with a deadline."""
+
+import time
+from collections.abc import Callable
+
+
+def until(condition: Callable[[], bool], seconds: float = 10.0, what: str = "the condition") -> None:
+    """Poll until it holds; fails when it does not within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come true within {seconds} s"
+        time.sleep(0.01)
