@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.shared.errors import BadRequest, Misconfigured, Reject, Retry, WeirError
+from functions.shared.errors import BadRequest, Misconfigured, Reject, Retry
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 PROBLEM_TYPE = "urn:weir:problem:"
 
 Observe = Callable[[str, float, int], None]
+Report = Callable[[str, BaseException], None]
 
 _log = logging.getLogger("weir.edge")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:=+/-]{1,128}\Z")
@@ -118,26 +119,39 @@ def problem(
     return Answer(status, json.dumps(body, separators=(",", ":")), {"Content-Type": PROBLEM, **(headers or {})})
 
 
-def from_error(error: Exception, request_id: str) -> Answer:
-    """The answer to an error. One that nobody raised on purpose is logged, and told as 503: send it again later."""
+def log_failure(what: str, error: BaseException) -> None:
+    """Log an error by its type and place. Its message may hold what a client sent, which no log is to keep."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else "an unknown place"
+    told = f": {error}" if isinstance(error, Misconfigured) else ""
+    _log.error("%s failed by %s at %s%s", what, type(error).__name__, place, told)
+
+
+def from_error(error: Exception, request_id: str, report: Report = log_failure) -> Answer:
+    """The answer to an error. One that is not the client's to mend is reported, and told as 503: send it again."""
     if isinstance(error, Reject):
         return problem(error.status, error.title, error.detail, request_id, error.code, error.errors)
     if isinstance(error, Retry):
         return _later(error.detail, _snake(type(error).__name__), request_id, error.after_seconds)
-    kind = "on purpose" if isinstance(error, WeirError) else "unexpected"
-    _log.error("request %s failed (%s, %s)", request_id, kind, type(error).__name__, exc_info=error)
+    report(f"request {request_id}", error)
     detail = "The service is not set up correctly." if isinstance(error, Misconfigured) else "Something went wrong."
     detail += " Nothing was accepted; send the same again later."
     return _later(detail, "internal_error", request_id, _AFTER_UNEXPECTED_SECONDS)
 
 
 def answering(
-    handler: Callable[[Request], Answer], name: str = "", observe: Observe = lambda *_: None
+    handler: Callable[[Request], Answer],
+    name: str = "",
+    observe: Observe = lambda *_: None,
+    report: Report = log_failure,
 ) -> Callable[[Any], Answer]:
     """Wrap a handler so that it answers whatever happens: never a bare 500, never a stack trace.
 
     The wrapped handler takes the framework's request or a :class:`Request`. ``observe`` is told the name, the
-    milliseconds it took, and the status. Each answer carries ``X-Request-Id``.
+    milliseconds it took, and the status; ``report`` of errors that nobody raised on purpose. Each answer carries
+    ``X-Request-Id``.
     """
 
     def respond(source: Any) -> Answer:
@@ -148,7 +162,7 @@ def answering(
             request_id = request.request_id or request_id
             answer = handler(request)
         except Exception as error:  # noqa: BLE001  the loop of a request: whatever it was, the client is told
-            answer = from_error(error, request_id)
+            answer = from_error(error, request_id, report)
         headers = {"X-Request-Id": request_id, **answer.headers}
         observe(name, (time.perf_counter() - started) * 1000, answer.status)
         return Answer(answer.status, answer.body, headers)
@@ -161,14 +175,14 @@ def batch_failures(message_ids: Iterable[str]) -> dict[str, list[dict[str, str]]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in message_ids]}
 
 
-def settling(message_ids: Sequence[str], handle: Callable[[], Iterable[str]]) -> dict[str, list[dict[str, str]]]:
+def settling(
+    message_ids: Sequence[str], handle: Callable[[], Iterable[str]], report: Report = log_failure
+) -> dict[str, list[dict[str, str]]]:
     """Run a queue handler that returns the ids to deliver again. If it raises, nothing is acknowledged."""
     try:
         return batch_failures(handle())
-    except Retry as error:
-        _log.warning("%d messages come again: %s", len(message_ids), error.detail)
     except Exception as error:  # noqa: BLE001  the loop of a block: the broker must keep what was not recorded
-        _log.error("%d messages come again: %s", len(message_ids), type(error).__name__, exc_info=error)
+        report(f"a block of {len(message_ids)} messages", error)
     return batch_failures(message_ids)
 
 

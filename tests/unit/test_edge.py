@@ -117,7 +117,19 @@ class TestAnswering:
         assert "secret" not in answer.body
         assert "Traceback" not in answer.body
         assert "r-1" in caplog.text
-        assert "secret" in caplog.text
+        assert type(error).__name__ in caplog.text
+        assert "failing.<locals>.view" in caplog.text
+        assert "secret" not in caplog.text, "a message may hold what a client sent"
+
+    def test_and_reported_to_whoever_wants_to_know(self) -> None:
+        seen: list[tuple[str, BaseException]] = []
+        error = ValueError("x")
+
+        def view(_: Request) -> Answer:
+            raise error
+
+        answering(view, report=lambda *one: seen.append(one))(Request(request_id="r-1"))
+        assert seen == [("request r-1", error)]
 
     def test_a_missing_setting_is_not_told_to_clients(self, caplog: pytest.LogCaptureFixture) -> None:
         answer = failing(errors.Misconfigured("WEIR_CLICKHOUSE_URL: missing"))

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from functions.shared.errors import StoreUnavailable
 _log = logging.getLogger("weir.clickhouse")
 _GIB = 1024**3
 _GRACE_SECONDS = 3.0
+_ERROR_NAME = re.compile(r"\(([A-Z][A-Z_]{3,})\)")
 _TIMED_OUT = ("TIMEOUT_EXCEEDED", "TOO_SLOW", "Read timed out")
 _LIMITED = ("MEMORY_LIMIT_EXCEEDED", "TOO_MANY_BYTES", "TOO_MANY_ROWS")
 _SETTINGS = {
@@ -94,7 +96,9 @@ class ClickHouseReader:
 
     def _unavailable(self, error: Exception, seconds: float) -> StoreUnavailable:
         text = str(error)
-        _log.warning("the store did not answer: %s: %.500s", type(error).__name__, text)
+        # Only the error's name: its message may quote values that a client sent.
+        name = _ERROR_NAME.search(text)
+        _log.warning("the store did not answer: %s %s", type(error).__name__, name[1] if name else "")
         if any(mark in text for mark in _TIMED_OUT):
             return StoreUnavailable(
                 f"The store took longer than {seconds:g} seconds. Narrow the query, by from and to for example.", 5
