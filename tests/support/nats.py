@@ -31,10 +31,12 @@ def binary() -> str:
 class NatsServer:
     """One server process. ``kill`` is kill -9; ``start`` brings it back on the same port and folder."""
 
-    def __init__(self, folder: Path, max_payload: int = server_conf.MAX_PAYLOAD_BYTES) -> None:
+    def __init__(
+        self, folder: Path, max_payload: int = server_conf.MAX_PAYLOAD_BYTES, monitor_port: int | None = None
+    ) -> None:
         self.port = free_port()
         self._config = folder / "nats.conf"
-        self._config.write_text(server_conf.render(self.port, folder / "jetstream", max_payload=max_payload))
+        self._config.write_text(server_conf.render(self.port, folder / "jetstream", monitor_port, max_payload))
         self._log = folder / "nats.log"
         self._process: subprocess.Popen[bytes] | None = None
 

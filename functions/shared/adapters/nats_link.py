@@ -50,7 +50,7 @@ class Link:
         self._options: dict[str, Any] = {"name": name, "ping_interval": ping_seconds}
         self._trust_seconds = trust_seconds
         self._client: Client | None = None
-        self._waiting: dict[str, asyncio.Future[Answer]] = {}
+        self._waiting: dict[str, asyncio.Future[Answer | None]] = {}
         self._prefix = ""
         self._numbers = itertools.count()
         self._connecting: asyncio.Lock | None = None
@@ -88,8 +88,8 @@ class Link:
         until = time.monotonic() + timeout_seconds
         client = await self.within(timeout_seconds)
         futures = [await self._sent(client, ask) for ask in asks]
-        await asyncio.wait(futures, timeout=max(until - time.monotonic(), 0), return_when=asyncio.FIRST_EXCEPTION)
-        answers = [future.result() if _answered(future) else None for future in futures]
+        await asyncio.wait(futures, timeout=max(until - time.monotonic(), 0))
+        answers = [future.result() if future.done() else None for future in futures]
         if None in answers:
             await self._discard(client)
         else:
@@ -160,16 +160,16 @@ class Link:
         self._used_at = time.monotonic()
         return client
 
-    async def _sent(self, client: Client, ask: Ask) -> asyncio.Future[Answer]:
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    async def _sent(self, client: Client, ask: Ask) -> asyncio.Future[Answer | None]:
+        future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         inbox = f"{self._prefix}{next(self._numbers)}"
         self._waiting[inbox] = future
         try:
             await client.publish(ask.subject, ask.body, inbox, ask.headers)  # type: ignore[arg-type]
-        except (NatsError, OSError) as error:
+        except (NatsError, OSError):
             self._waiting.pop(inbox, None)
             if not future.done():
-                future.set_exception(error)
+                future.set_result(None)
         return future
 
     async def _on_answer(self, message: Msg) -> None:
@@ -182,21 +182,16 @@ class Link:
             future.set_result(message)
 
     async def _on_closed(self) -> None:
-        lost = QueueUnavailable("The connection to NATS was lost.")
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             if not future.done():
-                future.set_exception(lost)
+                future.set_result(None)
 
     async def _discard(self, client: Client) -> None:
         if self._client is client:
             self._client = None
         await _abort(client)
         await self._on_closed()
-
-
-def _answered(future: asyncio.Future[Answer]) -> bool:
-    return future.done() and future.exception() is None
 
 
 async def _abort(client: Client) -> None:

@@ -1,0 +1,223 @@
+"""What only NATS can show: outages, lost acknowledgements, a full stream. Never a success in doubt."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from nats.aio.msg import Msg
+
+from functions.shared.adapters import nats_queue
+from functions.shared.adapters.nats_queue import HEADER_BYTES, NatsQueue
+from functions.shared.errors import QueueUnavailable, TooLarge
+from functions.shared.ports import Message
+from functions.shared.settings import QueueSettings
+from tests.contract.queue_subjects import fresh_topology
+from tests.support.nats import NatsServer, free_port
+from tests.support.polling import until
+from tests.support.tcp_proxy import TcpProxy
+
+pytestmark = pytest.mark.engines
+
+OUTAGE_SECONDS = 3.0
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NatsServer]:
+    made = NatsServer(tmp_path).start()
+    asyncio.run(fresh_topology(made.url))
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def queue(server: NatsServer) -> Iterator[NatsQueue]:
+    made = NatsQueue(QueueSettings(nats_url=server.url))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def proxy(server: NatsServer) -> Iterator[TcpProxy]:
+    made = TcpProxy(server.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def proxied(proxy: TcpProxy) -> Iterator[NatsQueue]:
+    made = NatsQueue(QueueSettings(nats_url=f"nats://127.0.0.1:{proxy.port}"))
+    yield made
+    made.close()
+
+
+def messages(count: int = 1, body: bytes = b"x") -> list[Message]:
+    return [Message(str(uuid.uuid4()), body) for _ in range(count)]
+
+
+def test_acknowledged_messages_survive_kill_9(server: NatsServer, queue: NatsQueue) -> None:
+    sent = messages(20)
+    queue.publish(sent)
+    server.kill()
+    server.start()
+    assert queue.depth().ready == 20
+    assert all(result.duplicate for result in queue.publish(sent))
+
+
+def test_the_first_call_after_a_restart_succeeds(server: NatsServer, queue: NatsQueue) -> None:
+    queue.publish(messages())
+    for _ in range(3):
+        server.kill()
+        server.start()
+        assert [result.error for result in queue.publish(messages(3))] == ["", "", ""]
+
+
+def test_the_first_call_after_an_outage_succeeds(server: NatsServer, queue: NatsQueue) -> None:
+    queue.publish(messages())
+    server.kill()
+    for _ in range(2):
+        began = time.monotonic()
+        with pytest.raises(QueueUnavailable):
+            queue.publish(messages())
+        assert time.monotonic() - began < OUTAGE_SECONDS
+    server.start()
+    assert queue.publish(messages())[0].error == ""
+
+
+def test_receive_and_settle_heal_too(server: NatsServer, queue: NatsQueue) -> None:
+    queue.publish(messages(2))
+    (one,) = queue.receive(1, 1)
+    server.kill()
+    with pytest.raises(QueueUnavailable):
+        queue.receive(1, 0.1)
+    with pytest.raises(QueueUnavailable):
+        queue.ack(one)
+    server.start()
+    # The killed broker may have forgotten that it delivered the message: then the ack is refused and it comes again.
+    with contextlib.suppress(QueueUnavailable):
+        queue.ack(one)
+
+    def empty() -> bool:
+        for received in queue.receive(2, 0.1):
+            queue.ack(received)
+        return queue.depth() == (0, 0, 0)
+
+    until(empty, what="everything is settled")
+
+
+def test_a_frozen_broker_is_an_outage_and_no_success(server: NatsServer, queue: NatsQueue) -> None:
+    queue.publish(messages())
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        for big in (b"x", b"x" * 3_000_000):
+            began = time.monotonic()
+            with pytest.raises(QueueUnavailable):
+                queue.publish(messages(2, big))
+            assert time.monotonic() - began < OUTAGE_SECONDS
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert queue.publish(messages())[0].error == ""
+
+
+def test_a_listener_that_says_nothing_is_an_outage() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        queue = NatsQueue(QueueSettings(nats_url=f"nats://127.0.0.1:{listener.getsockname()[1]}"))
+        began = time.monotonic()
+        with pytest.raises(QueueUnavailable):
+            queue.publish(messages())
+        assert time.monotonic() - began < OUTAGE_SECONDS
+        queue.close()
+
+
+def test_one_of_several_servers_is_enough(server: NatsServer) -> None:
+    queue = NatsQueue(QueueSettings(nats_url=f"nats://127.0.0.1:{free_port()}, {server.url}"))
+    assert queue.publish(messages())[0].error == ""
+    queue.close()
+
+
+def test_a_lost_acknowledgement_is_asked_for_again_and_stored_once(proxy: TcpProxy, proxied: NatsQueue) -> None:
+    proxied.publish(messages())
+    proxy.cut_answers = 1
+    (result,) = proxied.publish(messages())
+    assert (result.error, result.duplicate) == ("", False), "our own resend is not the client's duplicate"
+    assert proxied.depth().ready == 2
+
+
+def test_acknowledgements_that_stay_lost_are_no_success(proxy: TcpProxy, proxied: NatsQueue) -> None:
+    proxied.publish(messages())
+    proxy.cut_answers = 100
+    with pytest.raises(QueueUnavailable):
+        proxied.publish(messages())
+
+
+def test_a_connection_that_went_silent_while_idle_is_replaced(proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats_queue, "_TRUST_SECONDS", 0.0)
+    queue = NatsQueue(QueueSettings(nats_url=f"nats://127.0.0.1:{proxy.port}"))
+    queue.publish(messages())
+    proxy.swallow = True
+    assert queue.publish(messages())[0].error == ""
+    queue.close()
+
+
+def test_without_a_stream_nothing_is_promised(tmp_path: Path) -> None:
+    bare = NatsServer(tmp_path).start()
+    queue = NatsQueue(QueueSettings(nats_url=bare.url))
+    try:
+        began = time.monotonic()
+        with pytest.raises(QueueUnavailable, match="topology"):
+            queue.publish(messages())
+        with pytest.raises(QueueUnavailable, match="topology"):
+            queue.receive(1, 0.1)
+        with pytest.raises(QueueUnavailable):
+            queue.depth()
+        assert time.monotonic() - began < 1
+    finally:
+        queue.close()
+        bare.kill()
+
+
+def test_a_full_stream_refuses_and_keeps_what_it_has(server: NatsServer, queue: NatsQueue) -> None:
+    asyncio.run(fresh_topology(server.url, nats_stream_max_bytes=250_000))
+    results = queue.publish(messages(3, b"x" * 100_000))
+    assert [bool(result.error) for result in results] == [False, False, True]
+    with pytest.raises(QueueUnavailable, match="maximum bytes"):
+        queue.publish(messages(1, b"x" * 100_000))
+    assert queue.depth().ready == 2
+
+
+def test_the_servers_own_limit_counts(tmp_path: Path) -> None:
+    small = NatsServer(tmp_path, max_payload=65_536).start()
+    asyncio.run(fresh_topology(small.url))
+    queue = NatsQueue(QueueSettings(nats_url=small.url))
+    try:
+        limit = queue.max_message_bytes
+        assert limit == 65_536 - HEADER_BYTES
+        assert queue.publish(messages(1, b"n" * limit))[0].error == ""
+        with pytest.raises(TooLarge):
+            queue.publish(messages(1, b"n" * (limit + 1)))
+    finally:
+        queue.close()
+        small.kill()
+
+
+def test_an_unknown_server_is_taken_for_a_usual_one() -> None:
+    queue = NatsQueue(QueueSettings(nats_url=f"nats://127.0.0.1:{free_port()}"))
+    began = time.monotonic()
+    assert queue.max_message_bytes == 1024 * 1024 - HEADER_BYTES
+    assert time.monotonic() - began < 1
+    queue.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"{}", b"[]", b"null", b"not json", b'{"stream": "", "seq": 1}', b'{"stream": "S", "seq": 0}', b'{"seq": 1}'],
+)
+def test_only_a_whole_acknowledgement_is_success(answer: bytes) -> None:
+    message = Msg(_client=None, data=answer)  # type: ignore[arg-type]
+    assert nats_queue._puback(message, False).error
