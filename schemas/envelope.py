@@ -101,7 +101,7 @@ def content_id(key_id: str, ids: Mapping[int, str], events: Sequence[bytes]) -> 
 
 def unpack(body: bytes) -> Envelope:
     """Read a message of any version. Raises :class:`EnvelopeError`."""
-    first, _, rest = body.partition(b"\n")
+    first, separator, rest = body.partition(b"\n")
     try:
         head = json.loads(first)
         if isinstance(head, dict) and head.get("v") == 1:
@@ -109,7 +109,7 @@ def unpack(body: bytes) -> Envelope:
         header = _HEADER.validate_python(head)
     except (ValueError, ValidationError, KeyError, TypeError, AttributeError) as error:
         raise EnvelopeError(f"Not an envelope: {type(error).__name__}.") from error
-    events = rest.split(b"\n") if rest or header.opaque else []
+    events = rest.split(b"\n") if separator else []
     for index, encoded in header.opaque.items():
         events[index - header.first_index] = base64.b64decode(encoded)
     return Envelope.model_construct(header=header, events=events, version=2)

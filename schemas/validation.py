@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from pydantic import TypeAdapter, ValidationError, WrapValidator
 
-from schemas.event import KNOWN, TIMESTAMP_PATTERN, WireEvent
+from schemas.event import KNOWN, TIMESTAMP_PATTERN, TimestampNumber, TimestampText, WireEvent
 from schemas.faults import Fault
 from schemas.guard import build_guard
 from schemas.inspection import inspect
@@ -24,6 +24,7 @@ NIL_UUID = "00000000-0000-0000-0000-000000000000"
 _OPTIONAL_TEXT = ("event_id", "timestamp", "session_id", "user_id", "anonymous_id", "sent_at")
 _OLDEST_SECONDS = 946_684_800  # 2000-01-01T00:00:00Z
 TIMESTAMP = re.compile(TIMESTAMP_PATTERN)
+_EXTRA_DIGITS = re.compile(r"(\.\d{6})\d+")
 MILLISECONDS_FROM = 1e11
 _CODES = {
     "missing": "required",
@@ -62,6 +63,7 @@ class Validator:
         self._guard = build_guard(self._limits)
         self._block = TypeAdapter(list[Annotated[WireEvent, WrapValidator(_isolate)]])
         self._one: TypeAdapter[Any] = TypeAdapter(WireEvent)
+        self._time: TypeAdapter[Any] = TypeAdapter(TimestampText | TimestampNumber)
 
     def check(self, lines: Sequence[bytes]) -> Checked:
         """Judge each event (its JSON text as sent). Never raises for anything a client can send."""
@@ -76,6 +78,14 @@ class Validator:
             for index, line in enumerate(lines):
                 self._check_alone(checked, index, line)
         return checked
+
+    def time(self, text: bytes) -> str | float | None:
+        """A time from its JSON text (a batch's ``sent_at``); None when it is not one."""
+        try:
+            value: str | float = self._time.validate_json(text)
+        except ValidationError:
+            return None
+        return None if isinstance(value, str) and _calendar(value) is None else value
 
     def _plain(self, block: bytes, count: int) -> bool:
         try:
@@ -168,13 +178,19 @@ def _rule_faults(line: bytes) -> list[Fault]:
 
 
 def _calendar_fault(timestamp: str) -> Fault | None:
+    moment = _calendar(timestamp)
+    if moment is None:
+        return Fault("bad_timestamp", ("timestamp",), "No such day in the calendar.")
+    return None if moment.timestamp() >= _OLDEST_SECONDS else _too_old()
+
+
+def _calendar(timestamp: str) -> datetime | None:
     text = timestamp[:17] + "59" + timestamp[19:] if timestamp[17:19] == "60" else timestamp
     try:
-        moment = datetime.fromisoformat(text.replace("t", "T").replace("z", "Z"))
+        moment = datetime.fromisoformat(_EXTRA_DIGITS.sub(r"\1", text.upper()))
     except ValueError:
-        return Fault("bad_timestamp", ("timestamp",), "No such day in the calendar.")
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return None if moment.timestamp() >= _OLDEST_SECONDS else _too_old()
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _too_old() -> Fault:

@@ -1,0 +1,253 @@
+"""Collect: judge the events of a request, queue them all durably, and only then answer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from functions.collect.identity import Assigner
+from functions.collect.packing import batch_id, messages
+from functions.collect.request import CollectRequest, key_id, read_batch, read_single
+from functions.shared.domain import instants
+from functions.shared.errors import BadRequest, QueueUnavailable
+from functions.shared.ports import Published, Queue
+from schemas.envelope import Header, RequestInfo
+from schemas.faults import Fault
+from schemas.limits import Limits
+from schemas.splitting import Split
+from schemas.validation import Checked, Validator
+
+
+class Preview(Protocol):
+    """Runs enrichment on message bodies without storing anything (``dry_run``)."""
+
+    def rows(self, bodies: Sequence[bytes]) -> dict[str, Any]:
+        """``{"raw": […], "processed": […]}`` exactly as they would be stored."""
+        ...
+
+
+class Stored(Protocol):
+    """Waits until an event can be read."""
+
+    def wait(self, event_id: str) -> dict[str, Any] | None:
+        """``{"raw": …, "processed": …}`` once both rows can be read; None when it takes too long."""
+        ...
+
+
+class Outcome(NamedTuple):
+    """An answer: its HTTP status and its JSON body, and the counts for the log line."""
+
+    status: int
+    body: dict[str, Any]
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A request's events on their way to the queue."""
+
+    header: Header
+    lines: list[bytes]
+    checked: Checked
+    ids: list[str]
+
+
+class CollectService:
+    """The one call each write route makes."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        limits: Limits,
+        clock: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+        preview: Preview,
+        stored: Stored,
+    ) -> None:
+        self._queue = queue
+        self._limits = limits
+        self._validator = Validator(limits)
+        self._assigner = Assigner(random_bytes)
+        self._clock = clock
+        self._preview = preview
+        self._stored = stored
+
+    def single(self, request: CollectRequest, *, dry_run: bool = False, wait: bool = False) -> Outcome:
+        """``POST /api/v1/events``. Raises :class:`Reject` and :class:`Retry` errors."""
+        batch = self._judge(request, read_single(request, self._limits))
+        if dry_run:
+            return self._dry_run(batch)
+        published = self._publish(batch)[0]
+        event_id = batch.ids[0]
+        counts = _counts(batch)
+        if batch.checked.faults:
+            raise BadRequest("event_rejected", "The event is not valid.", _errors(batch))
+        answer: dict[str, Any] = {
+            "event_id": event_id,
+            "status": "duplicate" if published.duplicate else "accepted",
+            "received_at": instants.to_text(batch.header.received_at),
+            "warnings": [_told(fault) for fault in batch.checked.warnings.get(0, ())],
+        }
+        return self._wait_stored(answer, counts) if wait else Outcome(202, answer, counts)
+
+    def batch(
+        self, request: CollectRequest, *, dry_run: bool = False, wait: bool = False, all_results: bool = False
+    ) -> Outcome:
+        """``POST /api/v1/events/batch``. Raises :class:`Reject` and :class:`Retry` errors."""
+        batch = self._judge(request, read_batch(request, self._limits))
+        if dry_run:
+            return self._dry_run(batch)
+        retry, duplicate = self._unqueued(batch, self._publish(batch))
+        results = _results(batch, retry, duplicate, all_results)
+        rejected = len(batch.checked.faults.keys() | retry)
+        received = len(batch.lines)
+        answer: dict[str, Any] = {
+            "batch_id": batch.header.batch_id,
+            "received": received,
+            "accepted": received - rejected,
+            "rejected": rejected,
+            "results": results,
+        }
+        if rejected == received:
+            answer["errors"] = _errors(batch)
+            return Outcome(400, answer, _counts(batch))
+        if wait:
+            self._wait_batch(batch)
+        return Outcome(202, answer, _counts(batch))
+
+    def _judge(self, request: CollectRequest, split: Split) -> _Batch:
+        now = self._clock()
+        lines = split.events
+        checked = self._validator.check(lines)
+        owner = key_id(request.key)
+        own_ids, assigned = self._assigner.assign(lines, checked.events, now, owner, request.idempotency_key)
+        if not request.idempotency_key:
+            _warn_of_assigned(checked, assigned)
+        header = Header(
+            batch_id=batch_id(owner, assigned, lines),
+            batch_size=len(lines),
+            key_id=owner,
+            received_at=now,
+            sent_at=_sent_at(split.sent_at, self._validator),
+            request=RequestInfo(ip=request.ip[:256], user_agent=request.user_agent[:1024]),
+            ids=assigned,
+        )
+        return _Batch(header, lines, checked, own_ids)
+
+    def _messages(self, batch: _Batch) -> list[Any]:
+        return messages(batch.header, batch.lines, self._queue.max_message_bytes)
+
+    def _publish(self, batch: _Batch) -> list[Published]:
+        published = self._queue.publish(self._messages(batch))
+        if all(one.error for one in published):
+            raise QueueUnavailable("The events could not be queued; nothing was accepted. Send the same again.")
+        return published
+
+    def _unqueued(self, batch: _Batch, published: list[Published]) -> tuple[set[int], set[int]]:
+        """The indexes whose message the broker did not take, and those it already had."""
+        if len(published) == 1:
+            return set(), set(range(len(batch.lines))) if published[0].duplicate else set()
+        firsts = [int(message.id.rpartition(":")[2]) for message in self._messages(batch)]
+        bounds = zip(published, firsts, [*firsts[1:], len(batch.lines)], strict=True)
+        retry: set[int] = set()
+        duplicate: set[int] = set()
+        for one, first, last in bounds:
+            if one.error:
+                retry.update(range(first, last))
+            elif one.duplicate:
+                duplicate.update(range(first, last))
+        return retry, duplicate
+
+    def _dry_run(self, batch: _Batch) -> Outcome:
+        rows = self._preview.rows([message.body for message in self._messages(batch)])
+        return Outcome(200, {"dry_run": True, **rows}, _counts(batch))
+
+    def _wait_stored(self, answer: dict[str, Any], counts: dict[str, int]) -> Outcome:
+        found = self._stored.wait(answer["event_id"])
+        if found is None:
+            return Outcome(202, answer, counts)
+        if found.get("processed") is None:
+            errors = [{"index": 0, "event_id": answer["event_id"], **one} for one in found["raw"].get("errors", ())]
+            return Outcome(422, {**answer, "status": "failed", "errors": errors}, counts)
+        return Outcome(201, {**answer, "status": "stored", "event": found["processed"]}, counts)
+
+    def _wait_batch(self, batch: _Batch) -> None:
+        for index in range(len(batch.ids) - 1, -1, -1):
+            if index not in batch.checked.faults:
+                self._stored.wait(batch.ids[index])
+                return
+
+
+def _sent_at(raw: bytes, validator: Validator) -> int | None:
+    if not raw or raw == b"null" or raw == b'""':
+        return None
+    value = validator.time(raw)
+    if value is None:
+        fault = {"loc": ["sent_at"], "code": "bad_timestamp", "message": "Not an RFC 3339 time or epoch number."}
+        raise BadRequest("bad_timestamp", "sent_at cannot be read as a time.", [fault])
+    return instants.from_wire(value)
+
+
+def _warn_of_assigned(checked: Checked, assigned: dict[int, str]) -> None:
+    for index in assigned:
+        if index not in checked.faults:
+            message = "No event_id: one was assigned, and a resend cannot be recognised."
+            checked.warnings.setdefault(index, []).append(Fault("event_id_assigned", ("event_id",), message))
+
+
+def _told(fault: Fault) -> dict[str, Any]:
+    return {"loc": list(fault.loc), "code": fault.code, "message": fault.message}
+
+
+def _errors(batch: _Batch) -> list[dict[str, Any]]:
+    return [
+        {"index": index, "event_id": batch.ids[index], **_told(fault)}
+        for index, faults in sorted(batch.checked.faults.items())
+        for fault in faults
+    ]
+
+
+def _results(batch: _Batch, retry: set[int], duplicate: set[int], everything: bool) -> list[dict[str, Any]]:
+    checked = batch.checked
+    seen_again = duplicate | _repeats(batch.ids)
+    notable: Sequence[int] | range = range(len(batch.ids))
+    if not everything:
+        notable = sorted(checked.faults.keys() | checked.warnings.keys() | retry | seen_again)
+    return [_result(batch, index, retry, seen_again) for index in notable]
+
+
+def _result(batch: _Batch, index: int, retry: set[int], duplicate: set[int]) -> dict[str, Any]:
+    faults = batch.checked.faults.get(index, [])
+    warnings = batch.checked.warnings.get(index, [])
+    if index in retry:
+        result = "retry"
+    elif faults:
+        result = "drop"
+    elif index in duplicate:
+        result = "duplicate"
+    else:
+        result = "warning" if warnings else "ok"
+    return {
+        "index": index,
+        "event_id": batch.ids[index],
+        "result": result,
+        "errors": [_told(fault) for fault in (*faults, *warnings)],
+    }
+
+
+def _repeats(ids: list[str]) -> set[int]:
+    """The indexes of events whose id already stands earlier in the same batch."""
+    if len(set(ids)) == len(ids):
+        return set()
+    seen: set[str] = set()
+    again = set()
+    for index, own in enumerate(ids):
+        if own in seen:
+            again.add(index)
+        seen.add(own)
+    return again
+
+
+def _counts(batch: _Batch) -> dict[str, int]:
+    received = len(batch.lines)
+    rejected = len(batch.checked.faults)
+    return {"events_received": received, "events_accepted": received - rejected, "events_rejected": rejected}
