@@ -7,7 +7,7 @@ from functions.serve.params import Params
 from functions.serve.service import ServeService
 from functions.serve.shapes import Shape
 from functions.shared.edge import JSON, Answer, Request, as_json
-from functions.shared.errors import BadRequest, Reject, Retry
+from functions.shared.errors import BadRequest, WeirError
 from functions.shared.ports import Probe
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -79,8 +79,8 @@ def probing(name: str, call: Callable[[], object]) -> Callable[[], Probe]:
     def probe() -> Probe:
         try:
             call()
-        except (Retry, Reject) as error:
-            return Probe(name, "unavailable", error.detail)
+        except WeirError as error:
+            return Probe(name, "unavailable", str(error))
         return Probe(name, "ok", "")
 
     return probe

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from functions.serve import app as module
+from functions.serve import views
+from functions.shared.errors import QueueUnavailable
 from functions.shared.ports import Probe
 from tests.unit.serve.fakes import EVENT_ID, FakeReader, key, service, values
 
@@ -130,6 +132,14 @@ def test_ready(api: Api) -> None:
     answer = api.get("/ready")
     assert (answer["statusCode"], answer["headers"]["Retry-After"]) == (503, "2")
     assert json.loads(answer["body"])["engines"]["nats"]["detail"] == "refused"
+
+
+def test_a_probe_says_why_not() -> None:
+    def refused() -> None:
+        raise QueueUnavailable("refused")
+
+    assert views.probing("nats", refused)() == Probe("nats", "unavailable", "refused")
+    assert views.probing("nats", lambda: 7)() == Probe("nats", "ok", "")
 
 
 def test_a_function_that_cannot_start(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
