@@ -1,0 +1,173 @@
+"""How each engine is run on a laptop, and how it is seen to work."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from . import surroundings
+from .paths import ROOT, tool
+from .ports import HOST
+from .processes import Service
+
+_PROBE_SECONDS = 1.0
+# The account as a whole; the front door lets fewer in. More would each be one more worker process.
+_LAMBDA_CONCURRENCY = "32"
+
+_NATS_CONFIG = """\
+server_name: weir
+host: {host}
+port: {port}
+http: "{host}:{monitor}"
+max_payload: 8MB
+jetstream {{
+  store_dir: "{store}"
+  max_memory_store: 64MB
+  max_file_store: 10GB
+  # The default flushes every two minutes: an acknowledgement would then not outlive a power cut.
+  sync_interval: always
+}}
+"""
+
+_CLICKHOUSE_CONFIG = """\
+<clickhouse>
+  <logger><level>warning</level><console>1</console></logger>
+  <listen_host>{host}</listen_host>
+  <http_port>{port}</http_port>
+  <path>{data}/</path>
+  <tmp_path>{data}/tmp/</tmp_path>
+  <user_files_path>{data}/user_files/</user_files_path>
+  <mark_cache_size>268435456</mark_cache_size>
+  <users><default><password></password><networks><ip>127.0.0.1</ip></networks>
+    <profile>default</profile><quota>default</quota><access_management>1</access_management></default></users>
+  <profiles><default/></profiles>
+  <quotas><default/></quotas>
+</clickhouse>
+"""
+
+
+def answers(port: int, path: str, below: int = 300) -> Callable[[], bool]:
+    """A probe: whether a GET is answered well."""
+
+    def probe() -> bool:
+        connection = http.client.HTTPConnection(HOST, port, timeout=_PROBE_SECONDS)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status < below
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    return probe
+
+
+def listens(port: int) -> bool:
+    """Whether a connection is taken."""
+    try:
+        socket.create_connection((HOST, port), timeout=_PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def nats(folder: Path, logs: Path, port: int, monitor: int) -> Service:
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "server.conf"
+    config.write_text(_NATS_CONFIG.format(host=HOST, port=port, monitor=monitor, store=folder.resolve()))
+    ready = answers(monitor, "/healthz?js-enabled-only=true")
+    return Service(
+        name="nats",
+        command=[tool("nats-server"), "--config", str(config)],
+        environment=surroundings.clean(),
+        log=logs / "nats.log",
+        is_ready=lambda: ready() and listens(port),
+        port=port,
+        url=f"nats://{HOST}:{port}",
+    )
+
+
+def clickhouse(folder: Path, logs: Path, port: int, parent: int) -> Service:
+    """A real server where there is one, else the door to the engine in a library."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if server := shutil.which("clickhouse"):
+        config = folder / "server.xml"
+        config.write_text(_CLICKHOUSE_CONFIG.format(host=HOST, port=port, data=(folder / "server").resolve()))
+        command = [server, "server", "--config-file", str(config)]
+    else:
+        command = [sys.executable, "-m", "infra.local.clickhouse_door", "--data", str(folder / "chdb")]
+        command += ["--host", HOST, "--port", str(port), "--parent-pid", str(parent)]
+    return Service(
+        name="clickhouse",
+        command=command,
+        environment=surroundings.clean(),
+        log=logs / "clickhouse.log",
+        is_ready=answers(port, "/ping"),
+        port=port,
+        url=f"http://{HOST}:{port}",
+        folder=ROOT,
+        stop_seconds=15.0,
+    )
+
+
+def emulator(python: Path, folder: Path, logs: Path, port: int, after_restart: Callable[[], None]) -> Service:
+    """MiniStack: Lambda, API Gateway and SQS. It holds all in memory; the stack deploys anew after each start."""
+    # The workers' code is unpacked here; a killed emulator leaves it behind.
+    temporary = folder / "tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    url = f"http://{HOST}:{port}"
+    settings = {
+        **surroundings.aws(url),
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": HOST,
+        "LAMBDA_ACCOUNT_CONCURRENCY": _LAMBDA_CONCURRENCY,
+        "LOG_LEVEL": "WARNING",
+        "TMPDIR": str(temporary.resolve()),
+        "S3_DATA_DIR": str((folder / "s3").resolve()),
+        # It would listen on all addresses for devices, and look for containers.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": f"unix://{(folder / 'no-docker.sock').resolve()}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return Service(
+        name="emulator",
+        command=[str(python), "-m", "ministack"],
+        environment=surroundings.clean(**settings),
+        log=logs / "emulator.log",
+        is_ready=answers(port, "/_ministack/health"),
+        port=port,
+        url=url,
+        after_restart=after_restart,
+    )
+
+
+def front_door(upstream: Path, logs: Path, port: int) -> Service:
+    return Service(
+        name="front door",
+        command=[sys.executable, "-m", "infra.local.front_door", "--upstream", str(upstream), "--port", str(port)],
+        environment=surroundings.clean(),
+        log=logs / "front_door.log",
+        is_ready=lambda: listens(port),
+        port=port,
+        url=f"http://{HOST}:{port}",
+        folder=ROOT,
+    )
+
+
+def event_source(logs: Path, variables: dict[str, str]) -> Service:
+    """It listens nowhere: it is ready when it runs."""
+    return Service(
+        name="event source",
+        command=[sys.executable, "-m", "infra.nats.event_source"],
+        environment=surroundings.clean(**variables),
+        log=logs / "event_source.log",
+        is_ready=lambda: True,
+        folder=ROOT,
+    )

@@ -1,0 +1,211 @@
+"""The functions on the emulator: built by SAM, deployed from the real template, exchanged when their code changes."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import io
+import json
+import platform
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import surroundings
+from .packaging import PLATFORM_VARIABLE, STAGES
+
+STACK_NAME = "weir"
+STAGE_NAME = "local"
+_BUCKET = "weir-artifacts"
+_POLL_SECONDS = 0.05
+_DEPLOY_SECONDS = 60.0
+_INPUTS = ("functions", "schemas", "template.yaml", "infra/local/packaging.py")
+_FUNCTION = "AWS::Serverless::Function"
+
+
+class BuildFailed(RuntimeError):
+    """`sam build` did not succeed."""
+
+
+class DeployFailed(RuntimeError):
+    """The emulator did not take the template, or a function does not start."""
+
+
+@dataclass
+class Functions:
+    """The functions of one checkout on one emulator."""
+
+    root: Path
+    built: Path
+    sam: Path
+    emulator_url: str
+    parameters: Mapping[str, str]
+    api_url: str = ""
+    queue_url: str = ""
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> bool:
+        """Run `sam build` when anything it reads has changed. Returns whether it did."""
+        stamp, digest = self.built / "weir.stamp", self._digest()
+        if stamp.exists() and stamp.read_text() == digest:
+            return False
+        command = [str(self.sam), "-m", "samcli", "build", "--build-dir", str(self.built)]
+        command += ["--template-file", str(self.root / "template.yaml")]
+        native = {} if (sys.platform, platform.machine()) == ("linux", "x86_64") else {PLATFORM_VARIABLE: "native"}
+        variables = surroundings.clean(
+            **surroundings.aws(self.emulator_url), SAM_CLI_TELEMETRY="0", PYTHON=sys.executable, **native
+        )
+        done = subprocess.run(command, cwd=self.root, env=variables, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BuildFailed(done.stderr.strip()[-3000:])
+        stamp.write_text(digest)
+        return True
+
+    def _digest(self) -> str:
+        """Of all that goes into a package. Not of dates: a fresh checkout has new ones."""
+        digest = hashlib.sha256(sys.version.encode())
+        files = [self.root / "requirements" / f"{stage}.txt" for stage in STAGES]
+        for name in _INPUTS:
+            path = self.root / name
+            files += sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        for file in files:
+            if file.suffix != ".pyc":
+                digest.update(f"{file.relative_to(self.root)}\0".encode())
+                digest.update(file.read_bytes())
+        return digest.hexdigest()
+
+    def template(self) -> dict[str, Any]:
+        content: dict[str, Any] = yaml.safe_load((self.built / "template.yaml").read_text())
+        return content
+
+    def routes(self) -> list[tuple[str, str, str]]:
+        """Method, path and function of each route."""
+        found = []
+        for resource in _functions(self.template()).values():
+            for event in resource["Properties"].get("Events", {}).values():
+                if event["Type"] == "Api":
+                    properties = event["Properties"]
+                    found.append((properties["Method"].upper(), properties["Path"], _stage(resource)))
+        return found
+
+    def deploy(self) -> None:
+        """Make the stack of the template on an emulator that has none."""
+        template = self.template()
+        s3, cloudformation = self._client("s3"), self._client("cloudformation")
+        s3.create_bucket(Bucket=_BUCKET)
+        for name, resource in _functions(template).items():
+            s3.put_object(Bucket=_BUCKET, Key=name, Body=self._package(name))
+            resource["Properties"]["CodeUri"] = f"s3://{_BUCKET}/{name}"
+        cloudformation.create_stack(
+            StackName=STACK_NAME,
+            TemplateBody=yaml.safe_dump(template),
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=[
+                {"ParameterKey": name, "ParameterValue": value} for name, value in self._parameters(template).items()
+            ],
+        )
+        outputs = self._settled()
+        for name in _functions(template):
+            # The emulator keeps its own copy of the code.
+            s3.delete_object(Bucket=_BUCKET, Key=name)
+        self.api_url = f"{self.emulator_url}/_aws/execute-api/{outputs['ApiId']}/{STAGE_NAME}"
+        self.queue_url = outputs.get("QueueUrl", "")
+
+    def _parameters(self, template: dict[str, Any]) -> dict[str, str]:
+        return {name: value for name, value in self.parameters.items() if name in template["Parameters"]}
+
+    def _settled(self) -> dict[str, str]:
+        cloudformation = self._client("cloudformation")
+        deadline = time.monotonic() + _DEPLOY_SECONDS
+        while time.monotonic() < deadline:
+            stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+            if stack["StackStatus"] == "CREATE_COMPLETE":
+                return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+            if not stack["StackStatus"].endswith("_IN_PROGRESS"):
+                raise DeployFailed(f"{stack['StackStatus']}: {stack.get('StackStatusReason', 'no reason given')}")
+            time.sleep(_POLL_SECONDS)
+        raise DeployFailed(f"the template was not deployed within {_DEPLOY_SECONDS:g} s")
+
+    def update(self, stage: str) -> None:
+        """Exchange a function's code for what is in its built folder now."""
+        name = logical_name(stage)
+        self._client("s3").put_object(Bucket=_BUCKET, Key=name, Body=self._package(name))
+        self._client("lambda").update_function_code(FunctionName=f"{STACK_NAME}-{stage}", S3Bucket=_BUCKET, S3Key=name)
+        self._client("s3").delete_object(Bucket=_BUCKET, Key=name)
+
+    def warm(self, stage: str) -> None:
+        """Start a worker, so that the first client does not wait for it. Raises DeployFailed when it does not start."""
+        routes = [(method, path) for method, path, function in self.routes() if function == stage]
+        plain = sorted(route for route in routes if "{" not in route[1])
+        status, answer = self._request(*plain[0]) if plain else self._invoke(stage)
+        if status >= http.client.INTERNAL_SERVER_ERROR and b'"errorMessage"' in answer:
+            reason = json.loads(answer).get("errorMessage", "")
+            raise DeployFailed(f"{stage} does not start: {reason}")
+
+    def _request(self, method: str, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self.emulator_url.removeprefix("http://"), timeout=_DEPLOY_SECONDS)
+        try:
+            connection.request(method, self.api_url.removeprefix(self.emulator_url) + path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except OSError as error:
+            raise DeployFailed(f"the emulator does not answer: {error}") from None
+        finally:
+            connection.close()
+
+    def _invoke(self, stage: str) -> tuple[int, bytes]:
+        answer = self._client("lambda").invoke(
+            FunctionName=f"{STACK_NAME}-{stage}", Payload=json.dumps({"Records": []}).encode()
+        )
+        failed = http.client.INTERNAL_SERVER_ERROR if answer.get("FunctionError") else http.client.OK
+        return int(failed), answer["Payload"].read()
+
+    def _package(self, name: str) -> bytes:
+        """The built folder as a zip, stored as it is: it goes no further than this machine."""
+        folder = self.built / name
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+            for file in sorted(folder.rglob("*")):
+                if file.is_file():
+                    archive.write(file, file.relative_to(folder))
+        return buffer.getvalue()
+
+    def _client(self, name: str) -> Any:
+        if name not in self._clients:
+            self._clients[name] = client(name, self.emulator_url)
+        return self._clients[name]
+
+
+def client(name: str, endpoint: str) -> Any:
+    """A client of the emulator, whatever this machine knows of a real account."""
+    # Half a second to import, which not every command needs.
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.session.Session(
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106
+        region_name=surroundings.REGION,
+    )
+    config = Config(retries={"total_max_attempts": 3}, read_timeout=_DEPLOY_SECONDS, connect_timeout=2)
+    return session.client(name, endpoint_url=endpoint, config=config)
+
+
+def logical_name(stage: str) -> str:
+    return f"{stage.capitalize()}Function"
+
+
+def _functions(template: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in template["Resources"].items() if value["Type"] == _FUNCTION}
+
+
+def _stage(resource: dict[str, Any]) -> str:
+    """functions.collect.app.app is collect's."""
+    return str(resource["Properties"]["Handler"]).split(".")[1]
