@@ -148,7 +148,7 @@ async def _agree(what: str, attempt: Callable[[], Awaitable[None]]) -> None:
         except APIError as error:
             if not tries_left:
                 raise Misconfigured(
-                    f"NATS: the {what} differs from what Weir declares and cannot be changed: {error.description}"
+                    f"NATS: the {what} cannot be made what Weir declares: {error.description}"
                 ) from error
             await asyncio.sleep(0.05)
         else:
