@@ -1,0 +1,71 @@
+"""Brings a ClickHouse up to the newest numbered migration. Safe to run twice, and by two at once.
+
+Every statement is idempotent, so two that run at once do the same work; the ledger of applied migrations only saves
+repeating it. With ``cluster`` the tables are created on the whole cluster with replicated engines.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+
+_FOLDER = Path(__file__).parent
+# What was acknowledged must survive a power cut: a part is on the disk before its insert is answered.
+_DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1"
+_APPLIED = """CREATE TABLE IF NOT EXISTS schema_migrations {{on_cluster}}
+(name String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = {{engine}} ORDER BY name SETTINGS {{durable}}"""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def migrations() -> list[tuple[str, str]]:
+    """The numbered migrations, in order: name and text."""
+    return [(path.stem, path.read_text()) for path in sorted(_FOLDER.glob("[0-9]*.sql"))]
+
+
+def render(text: str, cluster: str | None = None) -> list[str]:
+    """The statements of a migration for one server, or for a cluster."""
+    engine = "ReplicatedMergeTree" if cluster else "MergeTree"
+    filled = (
+        text.replace("{{on_cluster}}", f"ON CLUSTER {_checked(cluster)}" if cluster else "")
+        .replace("{{engine}}", engine)
+        .replace("{{durable}}", _DURABLE)
+    )
+    lines = [line for line in filled.splitlines() if not line.lstrip().startswith("--")]
+    return [statement.strip() for statement in "\n".join(lines).split(";") if statement.strip()]
+
+
+def migrate(
+    url: str, database: str, cluster: str | None = None, user: str = "default", password: str = ""
+) -> list[str]:
+    """Apply what is missing and return its names."""
+    on_cluster = f" ON CLUSTER {_checked(cluster)}" if cluster else ""
+    with clickhouse_connect.get_client(
+        dsn=url, username=user, password=password, database="default", autogenerate_session_id=False
+    ) as server:
+        server.command(f"CREATE DATABASE IF NOT EXISTS {_checked(database)}{on_cluster}")
+    with clickhouse_connect.get_client(
+        dsn=url, username=user, password=password, database=database, autogenerate_session_id=False
+    ) as client:
+        return _apply(client, cluster)
+
+
+def _apply(client: Any, cluster: str | None) -> list[str]:
+    for statement in render(_APPLIED, cluster):
+        client.command(statement)
+    known = {row[0] for row in client.query("SELECT DISTINCT name FROM schema_migrations").result_rows}
+    applied = []
+    for name, text in migrations():
+        if name in known:
+            continue
+        for statement in render(text, cluster):
+            client.command(statement)
+        client.command("INSERT INTO schema_migrations (name) SELECT {name:String}", parameters={"name": name})
+        applied.append(name)
+    return applied
+
+
+def _checked(name: str | None) -> str:
+    if not name or not _NAME.match(name):
+        raise ValueError(f"{name!r} is no name of a database or cluster.")
+    return name
