@@ -61,7 +61,7 @@ def _document(one: DocumentFilter, bindings: Bindings) -> str:
     value = f"getSubcolumn({one.document}, {bindings.bind(one.path, 'String')})"
     text = f"{value}::Nullable(String)"
     if one.operator == "exists":
-        there = f"({value} IS NOT NULL OR {_below(one, bindings)} != '{{}}')"
+        there = f"({value} IS NOT NULL{_below(one, bindings)})"
         return there if one.values == ("true",) else f"NOT {there}"
     if one.operator == "ne":
         # An event without the value does not have this value; `exists` leaves it out where that is not wanted.
@@ -76,9 +76,11 @@ def _document(one: DocumentFilter, bindings: Bindings) -> str:
 
 
 def _below(one: DocumentFilter, bindings: Bindings) -> str:
-    """The object at the path, as text; ``{}`` where there is none."""
-    path = bindings.bind(f"^`{one.path.replace('`', '')}`", "String")
-    return f"ifNull(getSubcolumn({one.document}, {path})::Nullable(String), '{{}}')"
+    """Or there is an object at the path. The store's notation for that has no way to say a backtick."""
+    if "`" in one.path:
+        return ""
+    found = f"getSubcolumn({one.document}, {bindings.bind(f'^`{one.path}`', 'String')})::Nullable(String)"
+    return f" OR ifNull({found}, '{{}}') != '{{}}'"
 
 
 def _hint(one: DocumentFilter, bindings: Bindings) -> str:

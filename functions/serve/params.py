@@ -24,6 +24,8 @@ MAX_CHARACTERS = 16 * 1024
 MAX_NAME = 120
 
 _DOCUMENT = re.compile(r"(properties|context)\.(.+?)(?:\[(\w*)\])?\Z", re.DOTALL)
+# What the store itself would read as "of this type" and "the object at".
+_SPECIAL = re.compile(r"(?:^|\.)[:^]`")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _TIME = re.compile(TIMESTAMP_PATTERN)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
@@ -245,6 +247,8 @@ def _document(name: str, found: re.Match[str], values: Sequence[str]) -> Documen
     if operator not in OPERATORS:
         hint = suggestion(operator, OPERATORS)
         bad(name, f"{clip(operator)} is not one of {', '.join(OPERATORS)}.{hint}", "unknown_operator")
+    if _SPECIAL.search(found[2]):
+        bad(name, "the store cannot filter on a name that begins like this.", "unsupported_path")
     if operator == "exists":
         values = [choice(name, value or "true", ("true", "false")) for value in values]
         if len(set(values)) > 1:

@@ -1,16 +1,19 @@
 """Serve: answers questions about events from the store. One method a question; nothing here knows HTTP."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from typing import Any
 
 import msgspec
 
 from functions.serve import cursor, events_sql, formats, ledger, ledger_sql
+from functions.serve.cursor import Position
 from functions.serve.formats import Media, Page
 from functions.serve.params import EventQuery
 from functions.serve.shapes import Shape
 from functions.serve.statement import Reader, Row, Statement
+from functions.serve.windows import EVERYTHING, Window, windows, worth_it
 from functions.shared.domain import instants
 from functions.shared.errors import NotFound, Retry
 from functions.shared.ports import Depth, Probe
@@ -18,7 +21,6 @@ from functions.shared.ports import Depth, Probe
 # A row may become visible a moment after the instant it is stamped with. A reader who follows what is stored is
 # given only what is older than this, so that nothing can appear behind its cursor.
 SETTLE_NS = instants.SECOND
-_QUICK_SECONDS = 5.0
 # A Lambda function's answer is 6 MB of JSON, in which the body is one string.
 _TRANSPORT_BYTES = 5_900_000
 
@@ -46,11 +48,10 @@ class ServeService:
         """A page of events in their final form."""
         bound_to = cursor.scope(query)
         after = cursor.decode(query.cursor, bound_to) if query.cursor else None
-        statement = events_sql.page(query, after, shape)
-        page, position = self._page(query, media, shape, statement)
+        page, position = self._page(query, media, shape, after)
         if query.tailing and page.has_more and not page.lines:
             self._sleep(SETTLE_NS / instants.SECOND)
-            page, position = self._page(query, media, shape, statement)
+            page, position = self._page(query, media, shape, after)
         if position is None:
             # Nothing new: a reader who follows goes on from where it stands.
             return page._replace(next_cursor=query.cursor or None if query.tailing else None)
@@ -109,11 +110,11 @@ class ServeService:
             "unavailable": unavailable,
         }
 
-    def _page(self, query: EventQuery, media: Media, shape: Shape, statement: Statement) -> tuple[Page, Any]:
+    def _page(self, query: EventQuery, media: Media, shape: Shape, after: Position | None) -> tuple[Page, Any]:
         """The events that fit, and the position of the last. Stops reading where the page ends."""
         lines: list[bytes] = []
         position, size, transport = None, 0, 0
-        rows = self._reader.rows(*statement)
+        rows = self._rows(query, after, shape)
         for at, event_id, now, *values in rows:
             if len(lines) == query.limit or (query.tailing and at > now - SETTLE_NS):
                 return _stop(rows, lines), position
@@ -123,8 +124,31 @@ class ServeService:
             if lines and (size > self._page_bytes or transport > _TRANSPORT_BYTES):
                 return _stop(rows, lines), position
             lines.append(line)
-            position = cursor.Position(at, event_id)
+            position = Position(at, event_id)
         return Page(lines, None, False), position
+
+    def _rows(self, query: EventQuery, after: Position | None, shape: Shape) -> Generator[Row]:
+        """The rows of a page and one more, window by window, the nearest first."""
+        wanted = query.limit + 1
+        for window in self._windows(query, after):
+            with closing(self._reader.rows(*events_sql.page(query, after, shape, window, wanted))) as rows:
+                for row in rows:
+                    wanted -= 1
+                    yield row
+            if wanted <= 0:
+                return
+
+    def _windows(self, query: EventQuery, after: Position | None) -> list[Window]:
+        if not worth_it(query):
+            return [EVERYTHING]
+        if after is not None:
+            return windows(query, after.at)
+        first = self._first(events_sql.first_timestamp(query))
+        if first is None:
+            return [EVERYTHING]
+        if query.order == "desc":
+            return windows(query, first[0] if query.until is None else min(first[0], query.until))
+        return windows(query, first[0] if query.since is None else max(first[0], query.since))
 
     def _whole(self, source: Any, event_id: str) -> dict[str, Any] | None:
         row = self._first(events_sql.one_event(source, event_id))
@@ -162,11 +186,9 @@ class ServeService:
         return next(iter(self._all(statement)), None)
 
 
-def _stop(rows: Iterator[Row], lines: list[bytes]) -> Page:
+def _stop(rows: Generator[Row], lines: list[bytes]) -> Page:
     """A page that ends before the rows do."""
-    close = getattr(rows, "close", None)
-    if close is not None:
-        close()
+    rows.close()
     return Page(lines, None, True)
 
 

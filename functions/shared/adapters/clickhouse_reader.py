@@ -4,7 +4,7 @@ import contextlib
 import logging
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import msgspec
@@ -44,7 +44,7 @@ class ClickHouseReader:
         self._client: Any = None
         self._guard = threading.Lock()
 
-    def rows(self, sql: str, parameters: Mapping[str, Any], seconds: float | None = None) -> Iterator[list[Any]]:
+    def rows(self, sql: str, parameters: Mapping[str, Any], seconds: float | None = None) -> Generator[list[Any]]:
         """The rows as they arrive. ``seconds`` bounds the query; closing the iterator ends it.
 
         Raises :class:`StoreUnavailable` when the store does not answer, not in time, or not to the end.

@@ -1,6 +1,6 @@
 """A store that answers from lists, and rows to put into it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from functions.serve.catalogue import FIELDS, Source
@@ -39,7 +39,7 @@ class FakeReader:
         self.closed = 0
         self.down = False
 
-    def rows(self, sql: str, parameters: Mapping[str, Any], seconds: float | None = None) -> Iterator[list[Any]]:
+    def rows(self, sql: str, parameters: Mapping[str, Any], seconds: float | None = None) -> Generator[list[Any]]:
         self.asked.append((sql, dict(parameters)))
         if self.down:
             raise StoreUnavailable("The store did not answer.", 2)
@@ -48,7 +48,7 @@ class FakeReader:
                 return self._give(rows)
         return self._give([])
 
-    def _give(self, rows: list[list[Any]]) -> Iterator[list[Any]]:
+    def _give(self, rows: list[list[Any]]) -> Generator[list[Any]]:
         try:
             for row in rows:
                 self.given += 1

@@ -68,6 +68,8 @@ def test_the_order_of_parameters_makes_no_difference() -> None:
         ({"properties.": ["x"]}, "properties.", "unknown_parameter"),
         ({"properties.a[near]": ["x"]}, "properties.a[near]", "unknown_operator"),
         ({"properties.a[]": ["x"]}, "properties.a[]", "unknown_operator"),
+        ({"properties.a.:`Int64`": ["x"]}, "properties.a.:`Int64`", "unsupported_path"),
+        ({"properties.^`a`": ["x"]}, "properties.^`a`", "unsupported_path"),
         ({"properties.a[exists]": ["perhaps"]}, "properties.a[exists]", "bad_parameter"),
         ({"properties.a[exists]": ["true", "false"]}, "properties.a[exists]", "bad_parameter"),
         ({"session_id": ["7"]}, "session_id", "bad_uuid"),
