@@ -79,9 +79,7 @@ class Assembler:
         ]
         return Assembled(rows, failed)
 
-    def _row(
-        self, common: Row, header: Header, index: int, event: dict[str, Any], line: bytes, parts: _Slices
-    ) -> Row:
+    def _row(self, common: Row, header: Header, index: int, event: dict[str, Any], line: bytes, parts: _Slices) -> Row:
         batch_index = header.first_index + index
         received_at = header.received_at
         timing = correct(event.get("timestamp"), sent_moment(event.get("sent_at"), header.sent_at), received_at)
@@ -230,4 +228,3 @@ def _text(value: Any) -> str:
 
 def _user(reference: str) -> str:
     return reference.lower() if _UUID.match(reference) else ids.named("user", reference)
-

@@ -11,6 +11,7 @@ deleted, and every other is deleted by its own writer or by the better one's. An
 again, because its message was not acknowledged. See ADR 0002.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -186,8 +187,7 @@ def _refused(row: RawRow, reason: str) -> RawRow:
     """The row as a failure that keeps the event's bytes and says what the store said."""
     return row._replace(
         processing_status="failed",
-        error_message='[{"loc":[],"code":"store_refused","message":"The store refused the event: %s"}]'
-        % reason.replace("\\", "").replace('"', "'"),
+        error_message=json.dumps([{"loc": [], "code": "store_refused", "message": f"Refused: {reason}"}]),
         error_codes=["store_refused"],
         properties_text="{}",
         context_text="{}",

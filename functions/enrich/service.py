@@ -98,8 +98,6 @@ _TIMES = frozenset({"received_at", "timestamp", "processed_at", "queued_at"})
 
 def _shown(row: Any) -> dict[str, Any]:
     """A row as JSON a person can read: times as RFC 3339, the nil session as null."""
-    shown = {
-        name: instants.to_text(value) if name in _TIMES else value for name, value in row._asdict().items()
-    }
+    shown = {name: instants.to_text(value) if name in _TIMES else value for name, value in row._asdict().items()}
     shown["session_id"] = None if shown["session_id"] == ids.NIL else shown["session_id"]
     return shown

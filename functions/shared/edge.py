@@ -177,10 +177,13 @@ def batch_failures(message_ids: Iterable[str]) -> dict[str, list[dict[str, str]]
 
 def settling(
     message_ids: Sequence[str], handle: Callable[[], Iterable[str]], report: Report = log_failure
-) -> dict[str, list[dict[str, str]]]:
+) -> dict[str, Any]:
     """Run a queue handler that returns the ids to deliver again. If it raises, nothing is acknowledged."""
     try:
         return batch_failures(handle())
+    except Retry as error:
+        # The store is away: the event source waits for it, and counts no try against the messages.
+        return {**batch_failures(message_ids), "unavailable": error.detail}
     except Exception as error:  # noqa: BLE001  the loop of a block: the broker must keep what was not recorded
         report(f"a block of {len(message_ids)} messages", error)
     return batch_failures(message_ids)

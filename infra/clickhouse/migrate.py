@@ -14,7 +14,8 @@ _FOLDER = Path(__file__).parent
 # What was acknowledged must survive a power cut: a part is on the disk before its insert is answered.
 _DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1"
 _APPLIED = """CREATE TABLE IF NOT EXISTS schema_migrations {{on_cluster}}
-(name String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = {{engine}} ORDER BY name SETTINGS {{durable}}"""
+(name String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = {{engine}}
+ORDER BY name SETTINGS {{durable}}"""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.polling import eventually
+from tests.support.polling import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +31,7 @@ class ClickHouse:
         command += ["--port", str(self.port), "--parent-pid", str(os.getpid())]
         with (self._folder.parent / "clickhouse.log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-        eventually(self._answers)
+        until(self._answers, 30, "ClickHouse")
 
     def _answers(self) -> bool:
         try:

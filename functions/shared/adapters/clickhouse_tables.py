@@ -25,6 +25,9 @@ _INSERT = {
     "max_partitions_per_insert_block": 0,
     "async_insert": 0,
 }
+_TIMES = frozenset({"received_at", "timestamp", "processed_at", "queued_at"})
+_RAW_TIMES = [place for place, name in enumerate(RawRow._fields) if name in _TIMES]
+_PROCESSED_TIMES = [place for place, name in enumerate(ProcessedRow._fields) if name in _TIMES]
 _CLAIM_COLUMNS = (
     "event_id",
     "failed",
@@ -42,7 +45,7 @@ class ClickHouseTables:
     """Speaks to one ClickHouse; the connection is made on first use and made anew after a failure."""
 
     def __init__(self, settings: StoreSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._client: Any = None
 
     def claim(self, attempt_id: str, deliveries: Sequence[Delivery]) -> None:
@@ -51,13 +54,13 @@ class ClickHouseTables:
             (
                 raw.event_id,
                 processed is None,
-                raw.received_at,
+                str(raw.received_at),
                 raw.digest,
                 attempt_id,
                 raw.batch_id,
                 raw.batch_index,
                 raw.key_id,
-                raw.timestamp,
+                str(raw.timestamp),
             )
             for raw, processed in deliveries
         ]
@@ -83,11 +86,12 @@ class ClickHouseTables:
 
     def insert_raw(self, attempt_id: str, rows: Sequence[RawRow]) -> None:
         """See the port."""
-        self._insert("raw_events", (*RawRow._fields, "attempt_id"), [(*row, attempt_id) for row in rows])
+        self._insert("raw_events", (*RawRow._fields, "attempt_id"), _with_attempt(rows, _RAW_TIMES, attempt_id))
 
     def insert_processed(self, attempt_id: str, rows: Sequence[ProcessedRow]) -> None:
         """See the port."""
-        self._insert("processed_events", (*ProcessedRow._fields, "attempt_id"), [(*row, attempt_id) for row in rows])
+        columns = (*ProcessedRow._fields, "attempt_id")
+        self._insert("processed_events", columns, _with_attempt(rows, _PROCESSED_TIMES, attempt_id))
 
     def delete_raw(self, keys: Sequence[Key]) -> None:
         """See the port."""
@@ -119,7 +123,7 @@ class ClickHouseTables:
             parameters = {"ids": ",".join(ids), "attempts": ",".join(attempts)}
             self._call(lambda client, given=parameters: client.command(query, parameters=given))
 
-    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         block = orjson.dumps(rows)[1:-1]
         self._call(
             lambda client: client.raw_insert(
@@ -150,7 +154,7 @@ class ClickHouseTables:
 
     def _connected(self) -> Any:
         if self._client is None:
-            settings = self._settings
+            settings = self.settings
             self._client = clickhouse_connect.get_client(
                 dsn=settings.clickhouse_url,
                 username=settings.clickhouse_user,
@@ -163,6 +167,15 @@ class ClickHouseTables:
                 send_receive_timeout=settings.clickhouse_timeout_seconds,
             )
         return self._client
+
+
+def _with_attempt(rows: Sequence[tuple[Any, ...]], times: Sequence[int], attempt_id: str) -> list[list[Any]]:
+    """The rows as lists of what the columns take: DateTime64(9) reads nanoseconds as digits in a string."""
+    lists = [[*row, attempt_id] for row in rows]
+    for row in lists:
+        for place in times:
+            row[place] = str(row[place])
+    return lists
 
 
 def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -1,6 +1,7 @@
 """The event tables in memory: the fake for unit tests, held to the same contract as the real ones."""
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 
 from functions.enrich.recording import Key, Standing
 from functions.shared.errors import StoreRefused
@@ -15,6 +16,7 @@ class MemoryTables:
         self.raw: list[tuple[str, RawRow]] = []
         self.processed: list[tuple[str, ProcessedRow]] = []
         self._refuses = refuses
+        self._lock = Lock()
 
     def claim(self, attempt_id: str, deliveries: Sequence[Delivery]) -> None:
         """See the port."""
@@ -45,18 +47,24 @@ class MemoryTables:
         """See the port."""
         if any(map(self._refuses, rows)):
             raise StoreRefused("told to")
-        self.raw += [(attempt_id, row) for row in rows]
+        with self._lock:
+            self.raw += [(attempt_id, row) for row in rows]
 
     def insert_processed(self, attempt_id: str, rows: Sequence[ProcessedRow]) -> None:
         """See the port."""
         if any(map(self._refuses, rows)):
             raise StoreRefused("told to")
-        self.processed += [(attempt_id, row) for row in rows]
+        with self._lock:
+            self.processed += [(attempt_id, row) for row in rows]
 
     def delete_raw(self, keys: Sequence[Key]) -> None:
         """See the port."""
-        self.raw = [(attempt, row) for attempt, row in self.raw if (row.event_id, attempt) not in set(keys)]
+        with self._lock:
+            self.raw = [(attempt, row) for attempt, row in self.raw if (row.event_id, attempt) not in set(keys)]
 
     def delete_processed(self, keys: Sequence[Key]) -> None:
         """See the port."""
-        self.processed = [(attempt, row) for attempt, row in self.processed if (row.event_id, attempt) not in set(keys)]
+        with self._lock:
+            self.processed = [
+                (attempt, row) for attempt, row in self.processed if (row.event_id, attempt) not in set(keys)
+            ]

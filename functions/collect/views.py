@@ -1,0 +1,96 @@
+"""From a request to one call of the service, and from its outcome to an answer."""
+
+import base64
+import binascii
+from time import perf_counter
+from typing import Any
+
+from functions.collect.request import CollectRequest
+from functions.collect.service import CollectService, Outcome
+from functions.shared.edge import PROBLEM, PROBLEM_TYPE, Answer, Request, answering, as_json
+from functions.shared.errors import BadRequest
+from functions.shared.wiring import collect_service, observer
+
+_PARAMETERS = {"event": {"wait", "dry_run", "key"}, "batch": {"wait", "dry_run", "key", "results"}}
+
+
+def collect(source: Any, operation: str) -> Answer:
+    """Answer one write, and write its log line. ``operation`` is ``event`` or ``batch``."""
+    started = perf_counter()
+    counts: dict[str, int] = {}
+
+    def handle(request: Request) -> Answer:
+        outcome = _call(collect_service(), request, operation)
+        counts.update(outcome.counts)
+        return _answer(outcome, request)
+
+    answer = answering(handle, name=operation, report=observer("collect").failure)(source)
+    spent = {"handle": round((perf_counter() - started) * 1000, 3)}
+    observer("collect").invocation(operation, answer.headers["X-Request-Id"], counts, spent, answer.status)
+    return answer
+
+
+def _call(service: CollectService, request: Request, operation: str) -> Outcome:
+    unknown = sorted(request.params.keys() - _PARAMETERS[operation])
+    if unknown:
+        raise BadRequest("unknown_parameter", f"There is no parameter {unknown[0][:80]!r} here.")
+    taken = CollectRequest(
+        body=request.body,
+        content_type=request.header("content-type"),
+        idempotency_key=request.header("idempotency-key"),
+        key=_key(request),
+        ip=_client_ip(request),
+        user_agent=request.header("user-agent"),
+    )
+    dry_run, wait = request.flag("dry_run"), _wants_wait(request)
+    if operation == "event":
+        return service.single(taken, dry_run=dry_run, wait=wait)
+    return service.batch(taken, dry_run=dry_run, wait=wait, all_results=_wants_all(request))
+
+
+def _answer(outcome: Outcome, request: Request) -> Answer:
+    if outcome.status < 400:  # noqa: PLR2004
+        return as_json(outcome.status, outcome.body)
+    code = "processing_failed" if outcome.status == 422 else "all_rejected"  # noqa: PLR2004
+    title, detail = _TITLES[code]
+    problem = {"type": PROBLEM_TYPE + code, "title": title, "status": outcome.status, "detail": detail, "code": code}
+    return as_json(
+        outcome.status, {**outcome.body, **problem, "request_id": request.request_id}, {"Content-Type": PROBLEM}
+    )
+
+
+_TITLES = {
+    "processing_failed": ("Processing failed", "The event was stored as failed; errors says why."),
+    "all_rejected": ("No event was valid", "Every event of the batch was rejected; results says why."),
+}
+
+
+def _wants_wait(request: Request) -> bool:
+    said = request.first("wait")
+    if said not in ("", "stored"):
+        raise BadRequest("bad_parameter", "wait can only be 'stored'.")
+    return said == "stored"
+
+
+def _wants_all(request: Request) -> bool:
+    said = request.first("results")
+    if said not in ("", "all"):
+        raise BadRequest("bad_parameter", "results can only be 'all'.")
+    return said == "all"
+
+
+def _client_ip(request: Request) -> str:
+    forwarded = request.header("x-forwarded-for").partition(",")[0].strip()
+    return forwarded or request.source_ip
+
+
+def _key(request: Request) -> str:
+    scheme, _, value = request.header("authorization").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value, validate=True).decode("utf-8").partition(":")[0]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return request.header("x-api-key") or request.first("key")

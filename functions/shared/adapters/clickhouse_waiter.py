@@ -1,0 +1,50 @@
+"""``wait=stored``: looks for an event until both of its rows can be read."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from functions.shared.errors import NotFound, StoreUnavailable
+
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 0.4
+
+
+class Found(Protocol):
+    """Reads one event in both forms; raises :class:`NotFound` while there is none."""
+
+    def __call__(self, event_id: str) -> bytes:
+        """``{"raw": …, "processed": …}`` as JSON."""
+        ...
+
+
+class Waiter:
+    """Polls with growing pauses, for at most ``seconds``."""
+
+    def __init__(
+        self,
+        find: Found,
+        seconds: float,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._find = find
+        self._seconds = seconds
+        self._sleep = sleep
+        self._monotonic = monotonic
+
+    def wait(self, event_id: str) -> dict[str, Any] | None:
+        """Both forms of the event, or None when it is still on its way."""
+        deadline = self._monotonic() + self._seconds
+        pause = _FIRST_PAUSE_SECONDS
+        while self._monotonic() < deadline:
+            try:
+                found: dict[str, Any] = json.loads(self._find(event_id))
+                if found.get("raw") is not None:
+                    return found
+            except (NotFound, StoreUnavailable):
+                pass
+            self._sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+        return None
