@@ -11,6 +11,8 @@ from functions.serve.windows import EVERYTHING, Window
 
 # ClickHouse sorts a UUID by its second half; the contract's order is that of its text.
 _ID_TEXT = "toString(event_id)"
+# While two deliveries are being recorded at once both rows may stand for a moment: the first of these counts.
+BEST = {"processed": "received_at, digest", "raw": "processing_status = 'failed', received_at, digest"}
 
 
 def page(
@@ -43,7 +45,8 @@ def one_event(source: Source, event_id: str) -> Statement:
     bindings = Bindings()
     expressions = ", ".join(Shape(source).expressions)
     identity = bindings.bind(event_id, "UUID")
-    return Statement(f"SELECT {expressions} FROM {TABLES[source]} WHERE event_id = {identity} LIMIT 1", bindings.values)
+    sql = f"SELECT {expressions} FROM {TABLES[source]} WHERE event_id = {identity} ORDER BY {BEST[source]} LIMIT 1"
+    return Statement(sql, bindings.values)
 
 
 def _behind(query: EventQuery, after: Position, bindings: Bindings) -> list[str]:

@@ -1,6 +1,7 @@
 """The statements about deliveries: traces, batches, counts, lag, and the names of properties."""
 # ruff: noqa: S608  the SQL is put together from our own names; every value travels as a parameter
 
+from functions.serve.events_sql import BEST
 from functions.serve.filters import Bindings, any_of
 from functions.serve.statement import Statement
 
@@ -22,7 +23,8 @@ def trace(event_id: str) -> Statement:
         *("attempt", "toString(processing_status)", "error_message", "batch_id", "batch_index", "digest", "key_id"),
     ]
     return Statement(
-        f"SELECT {', '.join(columns)} FROM raw_events WHERE event_id = {{id:UUID}} LIMIT 1", {"id": event_id}
+        f"SELECT {', '.join(columns)} FROM raw_events WHERE event_id = {{id:UUID}} ORDER BY {BEST['raw']} LIMIT 1",
+        {"id": event_id},
     )
 
 
@@ -30,7 +32,7 @@ def deliveries(event_id: str) -> Statement:
     """Every delivery of an event ever seen, the same one recorded twice counted once, the earliest first."""
     return Statement(
         f"SELECT {_ns('received_at')}, digest, batch_id, batch_index, max(failed), {_ns('min(recorded_at)')}"
-        " FROM event_deliveries WHERE event_id = {id:UUID}"
+        " FROM event_deliveries WHERE event_key = UUIDStringToNum({id:String})"
         f" GROUP BY received_at, digest, batch_id, batch_index ORDER BY received_at, digest LIMIT {MAX_DELIVERIES}",
         {"id": event_id},
     )

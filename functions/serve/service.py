@@ -115,17 +115,25 @@ class ServeService:
         lines: list[bytes] = []
         position, size, transport = None, 0, 0
         rows = self._rows(query, after, shape)
+        seen = {after.event_id} if after is not None else set()
+        count = 0
         for at, event_id, now, *values in rows:
+            count += 1
             if len(lines) == query.limit or (query.tailing and at > now - SETTLE_NS):
                 return _stop(rows, lines), position
+            if event_id in seen:
+                # Two deliveries are being recorded at once, and one of the rows is about to go.
+                position = Position(at, event_id)
+                continue
             line = formats.line(media, shape, values)
             size += len(line) + 1
             transport += formats.transport_size(line) + 1
             if lines and (size > self._page_bytes or transport > _TRANSPORT_BYTES):
                 return _stop(rows, lines), position
             lines.append(line)
+            seen.add(event_id)
             position = Position(at, event_id)
-        return Page(lines, None, False), position
+        return Page(lines, None, count > query.limit), position
 
     def _rows(self, query: EventQuery, after: Position | None, shape: Shape) -> Generator[Row]:
         """The rows of a page and one more, window by window, the nearest first."""

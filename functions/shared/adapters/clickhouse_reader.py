@@ -83,14 +83,13 @@ class ClickHouseReader:
                 from clickhouse_connect import get_client
 
                 self._client = get_client(
-                    dsn=None,
+                    dsn=self._url,
                     database=self._database,
                     username=self._user,
                     password=self._password,
                     autogenerate_session_id=False,
                     connect_timeout=3,
                     send_receive_timeout=self._seconds + _GRACE_SECONDS,
-                    **_address(self._url),
                 )
             return self._client
 
@@ -106,12 +105,3 @@ class ClickHouseReader:
         if any(mark in text for mark in _LIMITED):
             return StoreUnavailable("The query reads too much at once. Narrow it, by from and to for example.", 5)
         return StoreUnavailable("The store did not answer.", 2)
-
-
-def _address(url: str) -> dict[str, Any]:
-    """Host, port and scheme of a URL such as ``https://store.example:8443``."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    secure = parts.scheme == "https"
-    return {"host": parts.hostname, "port": parts.port or (8443 if secure else 8123), "secure": secure}

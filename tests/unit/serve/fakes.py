@@ -38,15 +38,17 @@ class FakeReader:
         self.given = 0
         self.closed = 0
         self.down = False
+        self.answer: Callable[[str], list[list[Any]]] = self._reply
 
     def rows(self, sql: str, parameters: Mapping[str, Any], seconds: float | None = None) -> Generator[list[Any]]:
         self.asked.append((sql, dict(parameters)))
         if self.down:
             raise StoreUnavailable("The store did not answer.", 2)
-        for words, rows in self.replies:
-            if all(word in sql for word in words.split()):
-                return self._give(rows)
-        return self._give([])
+        return self._give(self.answer(sql))
+
+    def _reply(self, sql: str) -> list[list[Any]]:
+        found = (rows for words, rows in self.replies if all(word in sql for word in words.split()))
+        return next(found, [])
 
     def _give(self, rows: list[list[Any]]) -> Generator[list[Any]]:
         try:

@@ -58,6 +58,21 @@ class TestPages:
         with pytest.raises(BadRequest, match="another query"):
             ask(service(reader), event_name="x", cursor=first.next_cursor or "")
 
+    def test_an_event_of_which_two_rows_stand_for_a_moment_appears_once(self) -> None:
+        rows = id_rows(5)
+        twice = [rows[0], rows[1], [*key(9, rows[2][0])[:1], *rows[0][1:]], *rows[3:]]
+        page = ask(service(FakeReader(("processed_events", twice))), limit="4", fields="event_id")
+        assert event_ids(page) == [rows[0][1], rows[1][1], rows[3][1], rows[4][1]]
+        assert page.has_more, "as many rows as asked for: there may be more"
+
+    def test_nor_does_it_come_again_on_the_next_page(self) -> None:
+        rows = id_rows(3)
+        reader = FakeReader(("processed_events", [rows[0], rows[1], rows[0]]))
+        page = ask(service(reader), limit="2", fields="event_id")
+        reader.replies = []
+        ask(service(reader), limit="2", fields="event_id", cursor=page.next_cursor or "")
+        assert list(reader.asked[-1][1].values())[1] == rows[1][1]
+
     @pytest.mark.parametrize(("room", "fit"), [(3 * 52, 3), (3 * 52 - 1, 2), (1, 1)])
     def test_a_page_ends_at_its_size_and_holds_at_least_one(self, room: int, fit: int) -> None:
         reader = FakeReader(("processed_events", id_rows(9)))

@@ -1,6 +1,7 @@
 """Windows of time: together they are all of time, whatever they begin at."""
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -64,8 +65,13 @@ def test_they_are_for_filters_that_may_pass_over_much(one: EventQuery, worth: bo
 
 
 def test_a_page_is_gathered_from_several() -> None:
-    rows = [[*key(number), key(number)[1]] for number in range(3)]
-    reader = FakeReader(("event_name", rows), ("timestamp", [[NOW]]))
+    pool = [[*key(number), key(number)[1]] for number in range(9)]
+    reader = FakeReader(("timestamp", [[NOW]]))
+
+    def answer(sql: str) -> list[list[Any]]:
+        return [pool.pop(0) for _ in range(3)] if "event_name" in sql else [[NOW]]
+
+    reader.answer = answer
     page = service(reader).events(
         query(event_name="a", limit="7", fields="event_id"), "application/json", Shape("processed", ("event_id",))
     )
