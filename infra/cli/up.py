@@ -36,7 +36,7 @@ def up(
     console = _console()
     stack = Stack(
         services=ENGINES if engines_only else EVERYTHING,
-        geo=geo and not engines_only,
+        geo=geo,
         reload=reload,
         done=lambda step: _show(console, step),
         say=lambda text: console.print(text, highlight=False, markup=False),

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from infra.nats.server_conf import render
+
 from . import surroundings
 from .paths import ROOT, tool
 from .ports import HOST
@@ -18,20 +20,9 @@ _PROBE_SECONDS = 1.0
 # The account as a whole; the front door lets fewer in. More would each be one more worker process.
 _LAMBDA_CONCURRENCY = "32"
 
-_NATS_CONFIG = """\
-server_name: weir
-host: {host}
-port: {port}
-http: "{host}:{monitor}"
-max_payload: 8MB
-jetstream {{
-  store_dir: "{store}"
-  max_memory_store: 64MB
-  max_file_store: 10GB
-  # The default flushes every two minutes: an acknowledgement would then not outlive a power cut.
-  sync_interval: always
-}}
-"""
+# Above what the queue adapter sends, and a bound for a disk that is also a laptop's.
+_NATS_PAYLOAD_BYTES = 8 << 20
+_NATS_STORE_BYTES = 10 << 30
 
 _CLICKHOUSE_CONFIG = """\
 <clickhouse>
@@ -78,7 +69,9 @@ def listens(port: int) -> bool:
 def nats(folder: Path, logs: Path, port: int, monitor: int) -> Service:
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "server.conf"
-    config.write_text(_NATS_CONFIG.format(host=HOST, port=port, monitor=monitor, store=folder.resolve()))
+    config.write_text(
+        render(port, folder.resolve(), monitor, _NATS_PAYLOAD_BYTES, HOST, max_file_store_bytes=_NATS_STORE_BYTES)
+    )
     ready = answers(monitor, "/healthz?js-enabled-only=true")
     return Service(
         name="nats",
@@ -161,13 +154,19 @@ def front_door(upstream: Path, logs: Path, port: int) -> Service:
     )
 
 
-def event_source(logs: Path, variables: dict[str, str]) -> Service:
-    """It listens nowhere: it is ready when it runs."""
+def event_source(logs: Path, variables: dict[str, str], health_port: int, parent: int) -> Service:
+    """What AWS does for SQS and nobody does for NATS: pull messages, invoke enrich, acknowledge."""
+    command = [sys.executable, "-m", "infra.nats.event_source"]
+    command += ["--health-port", str(health_port), "--parent-pid", str(parent)]
     return Service(
         name="event source",
-        command=[sys.executable, "-m", "infra.nats.event_source"],
+        command=command,
         environment=surroundings.clean(**variables),
         log=logs / "event_source.log",
-        is_ready=lambda: True,
+        is_ready=answers(health_port, "/health"),
+        port=health_port,
+        url=f"http://{HOST}:{health_port}/health",
         folder=ROOT,
+        # It finishes what it has in hand; longer than this it is delivered once more.
+        stop_seconds=15.0,
     )

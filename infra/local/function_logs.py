@@ -6,13 +6,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from .functions import STACK_NAME, client
+from .functions import STACK_NAME, client, client_errors
 from .packaging import STAGES
 
 _POLL_SECONDS = 2.0
+_FINISH_SECONDS = 0.5
 # From here on the emulator forgets what was read. What is written between the last look and this is lost,
 # some milliseconds' worth; forgetting at each look would lose more often.
-_FORGET_LINES = 3_000
+_FORGET_INVOCATIONS = 1_000
 _PLATFORM = ("START RequestId", "END RequestId", "REPORT RequestId")
 
 
@@ -22,8 +23,9 @@ class FunctionLogs:
     def __init__(self, emulator_url: str, file: Path) -> None:
         self._url, self._file = emulator_url, file
         self._stop = threading.Event()
-        self._since: dict[str, int] = {}
-        self._seen: dict[str, set[str]] = {}
+        # The emulator writes each invocation at once, to a stream of its own: one that was read is complete.
+        self._read: dict[str, set[str]] = {stage: set() for stage in STAGES}
+        self._since = dict.fromkeys(STAGES, 0)
         self._thread = threading.Thread(target=self._run, name="function-logs", daemon=True)
 
     def start(self) -> None:
@@ -31,36 +33,36 @@ class FunctionLogs:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(_POLL_SECONDS)
+        self._thread.join(_FINISH_SECONDS)
 
     def _run(self) -> None:
         logs = client("logs", self._url)
         while not self._stop.wait(_POLL_SECONDS):
             for stage in STAGES:
                 try:
-                    self._copy(logs, stage)
-                except Exception as error:  # noqa: BLE001  the emulator may be on its way up again
-                    self._write(stage, [f"(no log: {type(error).__name__})"] if self._seen.pop(stage, None) else [])
+                    self.copy(logs, stage)
+                except client_errors():
+                    # The emulator is on its way up again, and knows nothing of before.
+                    self._since[stage] = 0
+                    self._read[stage].clear()
 
-    def _copy(self, logs: Any, stage: str) -> None:
+    def copy(self, logs: Any, stage: str) -> None:
+        """Take what a function has logged since the last time."""
         group = f"/aws/lambda/{STACK_NAME}-{stage}"
         if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
             return
-        seen = self._seen.setdefault(stage, set())
-        pages = logs.get_paginator("filter_log_events").paginate(
-            logGroupName=group, startTime=self._since.get(stage, 0)
-        )
-        events = [event for page in pages for event in page["events"]]
-        fresh = [event for event in events if event["eventId"] not in seen]
-        self._write(stage, [event["message"] for event in fresh if not event["message"].startswith(_PLATFORM)])
-        seen.update(event["eventId"] for event in fresh)
-        if events:
-            self._since[stage] = max(event["timestamp"] for event in events)
-        if len(seen) > _FORGET_LINES:
+        read = self._read[stage]
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=self._since[stage])
+        events = [event for page in pages for event in page["events"] if event["logStreamName"] not in read]
+        if not events:
+            return
+        self._write(stage, [event["message"] for event in events if not event["message"].startswith(_PLATFORM)])
+        read.update(event["logStreamName"] for event in events)
+        self._since[stage] = max(event["timestamp"] for event in events)
+        if len(read) > _FORGET_INVOCATIONS:
             logs.delete_log_group(logGroupName=group)
-            seen.clear()
+            read.clear()
 
     def _write(self, stage: str, lines: list[str]) -> None:
-        if lines:
-            with self._file.open("a") as file:
-                file.writelines(f"{stage} {line}\n" for line in lines)
+        with self._file.open("a") as file:
+            file.writelines(f"{stage} {line}\n" for line in lines)

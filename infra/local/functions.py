@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import io
 import json
 import platform
-import subprocess
 import sys
 import time
 import zipfile
@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from . import surroundings
+from . import commands, surroundings
 from .packaging import PLATFORM_VARIABLE, STAGES
 
 STACK_NAME = "weir"
@@ -62,7 +62,7 @@ class Functions:
         variables = surroundings.clean(
             **surroundings.aws(self.emulator_url), SAM_CLI_TELEMETRY="0", PYTHON=sys.executable, **native
         )
-        done = subprocess.run(command, cwd=self.root, env=variables, capture_output=True, text=True, check=False)
+        done = commands.run(command, variables, self.root)
         if done.returncode:
             raise BuildFailed(done.stderr.strip()[-3000:])
         stamp.write_text(digest)
@@ -135,37 +135,66 @@ class Functions:
 
     def update(self, stage: str) -> None:
         """Exchange a function's code for what is in its built folder now."""
+        try:
+            self._update(stage)
+        except client_errors() as error:
+            raise DeployFailed(f"the emulator did not take {stage}: {error}") from None
+
+    def _update(self, stage: str) -> None:
         name = logical_name(stage)
         self._client("s3").put_object(Bucket=_BUCKET, Key=name, Body=self._package(name))
         self._client("lambda").update_function_code(FunctionName=f"{STACK_NAME}-{stage}", S3Bucket=_BUCKET, S3Key=name)
         self._client("s3").delete_object(Bucket=_BUCKET, Key=name)
 
+    def environment(self, stage: str) -> dict[str, str]:
+        """The variables that a function is given."""
+        try:
+            found = self._client("lambda").get_function_configuration(FunctionName=f"{STACK_NAME}-{stage}")
+        except client_errors() as error:
+            raise DeployFailed(f"the emulator does not know {stage}: {error}") from None
+        return dict(found.get("Environment", {}).get("Variables", {}))
+
     def warm(self, stage: str) -> None:
         """Start a worker, so that the first client does not wait for it. Raises DeployFailed when it does not start."""
         routes = [(method, path) for method, path, function in self.routes() if function == stage]
         plain = sorted(route for route in routes if "{" not in route[1])
-        status, answer = self._request(*plain[0]) if plain else self._invoke(stage)
-        if status >= http.client.INTERNAL_SERVER_ERROR and b'"errorMessage"' in answer:
-            reason = json.loads(answer).get("errorMessage", "")
-            raise DeployFailed(f"{stage} does not start: {reason}")
+        problem = self._request(*plain[0]) if plain else self._invoke(stage)
+        if problem:
+            raise DeployFailed(f"{stage} does not start: {problem}")
 
-    def _request(self, method: str, path: str) -> tuple[int, bytes]:
+    def _request(self, method: str, path: str) -> str:
+        """What went wrong but for what the function itself says."""
         connection = http.client.HTTPConnection(self.emulator_url.removeprefix("http://"), timeout=_DEPLOY_SECONDS)
         try:
             connection.request(method, self.api_url.removeprefix(self.emulator_url) + path)
             response = connection.getresponse()
-            return response.status, response.read()
+            answer = response.read().decode(errors="replace")
         except OSError as error:
-            raise DeployFailed(f"the emulator does not answer: {error}") from None
+            return f"the emulator does not answer: {error}"
         finally:
             connection.close()
+        own = response.status < http.client.INTERNAL_SERVER_ERROR or "problem+json" in response.headers["Content-Type"]
+        return "" if own else _reason(answer)
 
-    def _invoke(self, stage: str) -> tuple[int, bytes]:
+    def _invoke(self, stage: str) -> str:
         answer = self._client("lambda").invoke(
             FunctionName=f"{STACK_NAME}-{stage}", Payload=json.dumps({"Records": []}).encode()
         )
-        failed = http.client.INTERNAL_SERVER_ERROR if answer.get("FunctionError") else http.client.OK
-        return int(failed), answer["Payload"].read()
+        return _reason(answer["Payload"].read().decode(errors="replace")) if answer.get("FunctionError") else ""
+
+    def drain(self, seconds: float) -> int:
+        """Wait for the queue to empty, for at most so long. Returns how many messages are left."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                answer = self._client("sqs").get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)
+            except client_errors():
+                return 0
+            left = sum(int(answer["Attributes"][name]) for name in names)
+            if not left or time.monotonic() > deadline:
+                return left
+            time.sleep(_POLL_SECONDS)
 
     def _package(self, name: str) -> bytes:
         """The built folder as a zip, stored as it is: it goes no further than this machine."""
@@ -196,6 +225,21 @@ def client(name: str, endpoint: str) -> Any:
     )
     config = Config(retries={"total_max_attempts": 3}, read_timeout=_DEPLOY_SECONDS, connect_timeout=2)
     return session.client(name, endpoint_url=endpoint, config=config)
+
+
+def _reason(answer: str) -> str:
+    """The message in the emulator's error, which may hold the function's error as text."""
+    with contextlib.suppress(ValueError, AttributeError):
+        content = json.loads(answer)
+        return _reason(content.get("errorMessage") or content.get("message") or "") or answer
+    return answer.removeprefix("Worker init failed: ")
+
+
+def client_errors() -> tuple[type[Exception], ...]:
+    """What such a client raises."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return (BotoCoreError, ClientError)
 
 
 def logical_name(stage: str) -> str:

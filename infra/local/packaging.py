@@ -26,6 +26,8 @@ PLATFORM_VARIABLE = "WEIR_BUILD_PLATFORM"
 # Chalice's command line asks for botocore, inquirer, pip and more; its runtime is these two files.
 _CHALICE_RUNTIME = {"__init__.py", "app.py", "py.typed"}
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "Makefile", "tests")
+# wait=stored answers with the event as serve shows it.
+_ALSO = {"collect": ("functions/serve",)}
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)==")
 
 
@@ -38,11 +40,16 @@ def build(stage: str, folder: Path, root: Path = ROOT) -> None:
     copy_code(stage, folder, root)
 
 
+def parts(stage: str) -> tuple[str, ...]:
+    """The folders of our own code that a stage's package holds."""
+    return (f"functions/{stage}", *_ALSO.get(stage, ()), "functions/shared", "schemas")
+
+
 def copy_code(stage: str, folder: Path, root: Path = ROOT) -> None:
     """Replace our own code in the folder by what the checkout holds now."""
     for name in ("functions", "schemas"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for part in (f"functions/{stage}", "functions/shared", "schemas"):
+    for part in parts(stage):
         shutil.copytree(root / part, folder / part, ignore=_LEFT_OUT)
     shutil.copy2(root / "functions/__init__.py", folder / "functions/__init__.py")
     for name in ("functions", "schemas"):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from .commands import tethered
 from .logs import tail
 from .state import birth
 
@@ -156,7 +157,7 @@ class Supervised:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         service = self.service
-        command = [sys.executable, "-I", "-S", str(_HERE / "tether.py"), str(os.getpid()), *service.command]
+        command = tethered(service.command)
         service.log.parent.mkdir(parents=True, exist_ok=True)
         with service.log.open("ab") as log:
             self._process = subprocess.Popen(

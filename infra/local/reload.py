@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -10,13 +9,14 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from watchfiles import PythonFilter, watch
+from watchfiles import DefaultFilter, watch
 
-from . import packaging, surroundings
+from . import commands, packaging, surroundings
 from .functions import DeployFailed, Functions, logical_name
 
 _DEBOUNCE_MS = 200
 _IMPORT_SECONDS = 30.0
+_FINISH_SECONDS = 1.0
 _IMPORT = "import importlib, sys; sys.path[:0] = sys.argv[2:]; importlib.import_module(sys.argv[1])"
 
 
@@ -34,13 +34,14 @@ class Reloader:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join()
+        # A reload that is under way fails by itself, once the emulator is gone.
+        self._thread.join(_FINISH_SECONDS)
 
     def _run(self) -> None:
         root = self._functions.root
         folders = (root / "functions", root / "schemas")
         changes = watch(
-            *folders, watch_filter=PythonFilter(), debounce=_DEBOUNCE_MS, stop_event=self._stop, raise_interrupt=False
+            *folders, watch_filter=DefaultFilter(), debounce=_DEBOUNCE_MS, stop_event=self._stop, raise_interrupt=False
         )
         for batch in changes:
             for stage in affected((Path(path) for _, path in batch), root):
@@ -51,7 +52,7 @@ class Reloader:
         began = time.monotonic()
         try:
             self._exchange(stage)
-        except (DeployFailed, OSError) as error:
+        except (OSError, DeployFailed) as error:
             self._say(f"kept the old {stage}: {error}")
             return False
         self._say(f"reloaded {stage} in {time.monotonic() - began:.1f} s")
@@ -60,41 +61,50 @@ class Reloader:
     def _exchange(self, stage: str) -> None:
         built = self._functions.built / logical_name(stage)
         with tempfile.TemporaryDirectory(dir=self._functions.built) as temporary:
-            fresh = Path(temporary)
+            fresh, old = Path(temporary, "fresh"), Path(temporary, "old")
+            fresh.mkdir()
+            old.mkdir()
             packaging.copy_code(stage, fresh, self._functions.root)
             self._try_import(stage, [fresh, built])
-            for name in ("functions", "schemas"):
-                shutil.rmtree(built / name, ignore_errors=True)
-                (fresh / name).rename(built / name)
-        # What is built is now what the checkout holds, but for the other functions.
-        (self._functions.built / "weir.stamp").unlink(missing_ok=True)
-        self._functions.update(stage)
-        self._functions.warm(stage)
+            # What is built is now neither what it was nor, for the other functions, what the checkout holds.
+            (self._functions.built / "weir.stamp").unlink(missing_ok=True)
+            _move_code(built, old)
+            _move_code(fresh, built)
+            try:
+                self._functions.update(stage)
+                self._functions.warm(stage)
+            except DeployFailed:
+                _move_code(built, fresh)
+                _move_code(old, built)
+                self._functions.update(stage)
+                raise
 
     def _try_import(self, stage: str, paths: list[Path]) -> None:
         command = [str(self._python), "-I", "-c", _IMPORT, f"functions.{stage}.app", *map(str, paths)]
-        variables = surroundings.clean(**surroundings.aws(self._functions.emulator_url), **self._variables())
+        variables = surroundings.clean(
+            **surroundings.aws(self._functions.emulator_url), **self._functions.environment(stage)
+        )
         try:
-            done = subprocess.run(
-                command, env=variables, capture_output=True, text=True, check=False, timeout=_IMPORT_SECONDS
-            )
+            done = commands.run(command, variables, seconds=_IMPORT_SECONDS)
         except subprocess.TimeoutExpired:
             raise DeployFailed(f"its import takes more than {_IMPORT_SECONDS:g} s") from None
         if done.returncode:
             raise DeployFailed(_innermost(done.stderr, paths[0]))
 
-    def _variables(self) -> dict[str, str]:
-        return {"WEIR_ENVIRONMENT": "local"}
+
+def _move_code(source: Path, target: Path) -> None:
+    for name in ("functions", "schemas"):
+        (source / name).rename(target / name)
 
 
 def affected(paths: Iterable[Path], root: Path) -> list[str]:
-    """Which functions a change concerns: a stage's own folder only it, all else each of them."""
-    stages: set[str] = set()
-    for path in paths:
-        parts = path.relative_to(root).parts
-        own = parts[1] if parts[0] == "functions" and len(parts) > 1 else ""
-        stages.update([own] if own in packaging.STAGES else packaging.STAGES)
-    return sorted(stages)
+    """Which functions a change concerns: those whose package holds it."""
+    changed = {path.relative_to(root).as_posix() for path in paths}
+    return [stage for stage in packaging.STAGES if any(_holds(stage, path) for path in changed)]
+
+
+def _holds(stage: str, path: str) -> bool:
+    return path == "functions/__init__.py" or path.startswith(tuple(f"{part}/" for part in packaging.parts(stage)))
 
 
 def _innermost(traceback: str, folder: Path) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from . import engines, logs, ports, state, surroundings, tools
+from . import commands, engines, logs, ports, state, surroundings, tools
 from .front_door import upstream
 from .function_logs import FunctionLogs
 from .functions import STAGE_NAME, Functions
@@ -29,10 +29,18 @@ from .reload import Reloader
 ENGINES = frozenset({"nats", "clickhouse"})
 EVERYTHING = ENGINES | {"emulator", "functions", "event source", "front door"}
 FRONT_DOOR_PORT = 3000
-PREFERRED = {"nats": 4222, "nats monitor": 8222, "clickhouse": 8123, "emulator": 4566, "front door": FRONT_DOOR_PORT}
+PREFERRED = {
+    "nats": 4222,
+    "nats monitor": 8222,
+    "clickhouse": 8123,
+    "emulator": 4566,
+    "event source": 8225,
+    "front door": FRONT_DOOR_PORT,
+}
 FREE = dict.fromkeys(PREFERRED, 0)
 DATABASE = "weir"
-_STOP_ORDER = (("front door",), ("event source",), ("emulator",), ("nats", "clickhouse"))
+_DRAIN_SECONDS = 10.0
+_START_THREADS = 16
 _TIDY_SECONDS = 5.0
 
 
@@ -69,6 +77,7 @@ class Stack:
     running: dict[str, Supervised] = field(default_factory=dict, init=False)
     functions: Functions | None = field(default=None, init=False)
     _up: bool = field(default=False, init=False)
+    _forced: bool = field(default=False, init=False)
 
     # -- what users of a running stack ask
 
@@ -170,22 +179,23 @@ class Stack:
 
     def _start(self) -> None:
         upstream.write(self._upstream_file, None, [])
-        pool = ThreadPoolExecutor(thread_name_prefix="start")
+        # One thread for each task and each that it waits for.
+        pool = ThreadPoolExecutor(_START_THREADS, thread_name_prefix="start")
         try:
-            engines_ready = [pool.submit(task) for task in self._engine_tasks()]
+            geo = pool.submit(self._bring_geo)
+            tasks = [geo, *(pool.submit(task) for task in self._engine_tasks())]
             if "functions" in self.services:
-                deployed = pool.submit(self._deploy_functions, pool)
-                self._all([*engines_ready, deployed])
+                tasks.append(pool.submit(self._deploy_functions, pool, geo))
+            self._all(tasks)
+            if "functions" in self.services:
                 self._open()
-            else:
-                self._all(engines_ready)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         self._up = True
         self._write_state()
 
     def _engine_tasks(self) -> Iterable[Callable[[], None]]:
-        if "nats" in self.services:
+        if "nats" in self.services and self.queue == "nats":
             yield self._start_nats
         if "clickhouse" in self.services:
             yield self._start_clickhouse
@@ -195,11 +205,10 @@ class Stack:
     def _start_nats(self) -> None:
         folder = self.data_dir / "nats"
         self._run(engines.nats(folder, self.logs_dir, self._ports["nats"], self._ports["nats monitor"]))
-        if self.queue == "nats":
-            # Here and not above: a command that asks for no stack should not wait for the clients' imports.
-            from infra.nats.topology import ensure_topology
+        # Here and not above: a command that asks for no stack should not wait for the clients' imports.
+        from infra.nats.topology import ensure_topology
 
-            self._step("streams", "", lambda: asyncio.run(ensure_topology(self.nats_url)))
+        self._step("streams", "", lambda: asyncio.run(ensure_topology(self.nats_url)))
 
     def _start_clickhouse(self) -> None:
         if self._given_clickhouse:
@@ -211,14 +220,19 @@ class Stack:
 
         self._step("migrations", lambda new: f"{len(new)} new", lambda: migrate(self.clickhouse_url, DATABASE))
 
-    def _deploy_functions(self, pool: ThreadPoolExecutor) -> None:
+    def _tool(self, name: str) -> Path:
+        """A tool's Python. Installed by one stack at a time: a test's may start beside a person's."""
+        with state.alone(self.root / ".weir" / f"{name}.lock"):
+            return tools.environment(name, self.root)
+
+    def _deploy_functions(self, pool: ThreadPoolExecutor, geo: Future[None]) -> None:
         """Tools, build and emulator side by side, then the deployment."""
-        geo = pool.submit(self._bring_geo)
         emulator = pool.submit(self._start_emulator)
-        sam = tools.environment("sam", self.root)
+        sam = self._tool("sam")
         self._all([geo])
         functions = Functions(self.root, self._built, sam, self.emulator_url, self._parameters())
-        self._step("build", lambda built: "built" if built else "unchanged", functions.build)
+        with state.alone(self.root / ".weir" / "build.lock"):
+            self._step("build", lambda built: "built" if built else "unchanged", functions.build)
         self._all([emulator])
         self._step("deploy", "", functions.deploy)
         self.functions = functions
@@ -226,7 +240,7 @@ class Stack:
         self._step("functions", ", ".join(STAGES), lambda: self._all(warming))
 
     def _start_emulator(self) -> None:
-        self._python = tools.environment("emulator", self.root)
+        self._python = self._tool("emulator")
         folder = self.data_dir / "emulator"
         self._run(engines.emulator(self._python, folder, self.logs_dir, self._ports["emulator"], self._deploy_again))
 
@@ -238,9 +252,12 @@ class Stack:
             upstream.write(self._upstream_file, self.functions.api_url, self.functions.routes())
 
     def _bring_geo(self) -> None:
+        if not self.geo:
+            return
         folder = self.root / ".weir" / "geo"
         began = time.monotonic()
-        problem = tools.geo_data(folder, self.root) if self.geo else "not asked for"
+        with state.alone(self.root / ".weir" / "geo.lock"):
+            problem = tools.geo_data(folder, self.root)
         self._geo_path = "" if problem else str(folder.resolve())
         self.done(Step("geolocation", f"off: {problem}" if problem else "on", time.monotonic() - began))
 
@@ -263,7 +280,7 @@ class Stack:
                 **surroundings.aws(self.emulator_url),
                 "WEIR_ENRICH_FUNCTION": "weir-enrich",
             }
-            self._run(engines.event_source(self.logs_dir, variables))
+            self._run(engines.event_source(self.logs_dir, variables, self._ports["event source"], os.getpid()))
         upstream.write(self._upstream_file, self.functions.api_url, self.functions.routes())
         self._helpers.append(FunctionLogs(self.emulator_url, self.logs_dir / "functions.log"))
         if self.reload:
@@ -345,19 +362,35 @@ class Stack:
     def close(self) -> None:
         """End all of it: the door first, so that what it let in is still answered."""
         self._stopping.set()
+        commands.end_all()
         for helper in self._helpers:
             helper.stop()
-        for names in _STOP_ORDER:
-            group = [self.running[name] for name in names if name in self.running]
-            for one in group:
-                one.stop()
-            for one in group:
-                one.join()
+        self._end("front door")
+        self._drain()
+        self._end("event source")
+        self._end("emulator")
+        self._end("nats", "clickhouse")
         self._guardian.close()
         (self.data_dir / "stack.json").unlink(missing_ok=True)
         self._lock.release()
 
+    def _end(self, *names: str) -> None:
+        group = [self.running[name] for name in names if name in self.running]
+        for one in group:
+            one.stop()
+        for one in group:
+            one.join()
+
+    def _drain(self) -> None:
+        """The emulator's queue is in its memory alone: what was acknowledged must be consumed before it ends."""
+        if self.functions is None or not self.functions.queue_url or self._forced:
+            return
+        if left := self.functions.drain(_DRAIN_SECONDS):
+            self.say(f"{left} messages were still in the emulator's queue, which ends with it")
+
     def force(self) -> None:
         """End all of it now."""
+        self._stopping.set()
+        self._forced = True
         for one in list(self.running.values()):
             one.force()

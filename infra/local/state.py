@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,8 +37,10 @@ class Lock:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            raise AlreadyRunning(f"`weir up` is already running in {folder.parent} ({file.read().strip()})") from None
+            with file:
+                file.seek(0)
+                other = file.read().strip()
+            raise AlreadyRunning(f"`weir up` is already running in {folder.parent} ({other})") from None
         file.truncate(0)
         file.write(f"pid {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
         file.flush()
@@ -45,6 +49,15 @@ class Lock:
     def release(self) -> None:
         self.file.truncate(0)
         self.file.close()
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait until no other process has this lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def read(folder: Path) -> dict[str, Any]:

