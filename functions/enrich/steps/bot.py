@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from functions.enrich.steps.step import Columns, Step
-from functions.enrich.steps.tables.bots import MARKERS, NO_USER_AGENT, WEB_ONLY, WEB_PLATFORMS
+from functions.enrich.steps.tables.bots import BROWSERS, MARKERS, NO_USER_AGENT, NOT_BROWSER, WEB_ONLY, WEB_PLATFORMS
 from functions.enrich.steps.tables.devices import BOT
 from functions.enrich.steps.user_agent import LONGEST, SPIDER
 
@@ -42,7 +42,9 @@ def _reasons(user_agent: str, web: bool, spider: bool) -> list[str]:
         return ["ua_empty_web"] if web else []
     lower = user_agent.lower()
     reasons = [marker.reason for marker in MARKERS if (web or marker.reason not in WEB_ONLY) and marker.fits(lower)]
-    return reasons or (["ua_crawler"] if spider else [])
+    if spider and not reasons:
+        return ["ua_crawler"]
+    return reasons or ([NOT_BROWSER] if web and not BROWSERS.search(lower) else [])
 
 
 def _columns(reasons: list[str]) -> Columns:

@@ -24,7 +24,7 @@ def device_step() -> Step:
         context = row["context"]
         if "device" in context or "os" in context:
             return joined(*_said(context), row["platform"], row["device_type"], row["os_name"])
-        if row["device_type"] is OTHER or not row["os_name"]:
+        if row["device_type"] == OTHER or not row["os_name"]:
             return hinted(row["platform"], row["device_type"], row["os_name"])
         return NOTHING
 

@@ -1,9 +1,18 @@
 """Hosts and the sites they belong to."""
 
+import re
+
 from functions.enrich.steps.tables.channels import SECOND_LEVEL, SHARED_DOMAINS
 
 _COUNTRY = 2
 _DEEP = 3
+_HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
+_LONGEST = 253  # of a name in the DNS (RFC 1035)
+
+
+def is_host(name: str) -> bool:
+    """Whether a text can be a host's name (in any script) or an address."""
+    return len(name) <= _LONGEST and _HOST.fullmatch(name) is not None
 
 
 def site(host: str) -> str:

@@ -1,11 +1,11 @@
 """The page an event happened on, split so that it can be grouped by."""
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from functions.enrich.steps.hosts import is_host
 from functions.enrich.steps.step import Columns, Step, flagged, part, text
 
 _LONGEST_URL = 4_096
@@ -14,7 +14,6 @@ _CACHED = 8_192
 _CACHED_URL = 512  # longer ones are split each time, so that hostile ones cannot fill the memory
 _CACHED_TITLE = 256
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
 _EMPTY: Columns = {"page_url": "", "page_host": "", "page_path": "", "page_query": "", "page_title": ""}
 
 
@@ -71,9 +70,14 @@ def _split(url: str) -> dict[str, str] | None:
         host = _host(parts)
     except ValueError:
         return None
-    if host is None or (parts.scheme and not parts.netloc and not parts.path.startswith("/")):
+    if host is None or (parts.scheme and not host and not _may_lack_host(parts)):
         return None
     return {"page_host": host, "page_path": parts.path or "/", "page_query": parts.query}
+
+
+def _may_lack_host(parts: SplitResult) -> bool:
+    """A file or an app's own scheme may; ``http:`` may not, nor what is no hierarchy at all (``javascript:``)."""
+    return parts.scheme not in _DEFAULT_PORTS and parts.path.startswith("/")
 
 
 def _host(parts: SplitResult) -> str | None:
@@ -81,7 +85,7 @@ def _host(parts: SplitResult) -> str | None:
     name = (parts.hostname or "").rstrip(".")
     if not name:
         return "" if not parts.netloc else None
-    if not _HOST.fullmatch(name):
+    if not is_host(name):
         return None
     name = f"[{name}]" if ":" in name else name
     port = parts.port

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
-from functions.enrich.steps.hosts import site, without_www
+from functions.enrich.steps.hosts import is_host, site, without_www
 from functions.enrich.steps.step import Columns, Step, part, text
 from functions.enrich.steps.tables.channels import (
     BRANDS,
@@ -175,9 +175,10 @@ def _kind_of_source(source: str) -> str:
 def _host(referrer: str) -> str:
     """The host of a referrer in lower case, without its port; '' where it is no URL."""
     try:
-        return (urlsplit(referrer.strip()).hostname or "").rstrip(".")[:_LONGEST_TAG]
+        host = (urlsplit(referrer.strip()).hostname or "").rstrip(".")
     except ValueError:
         return ""
+    return host if is_host(host) else ""
 
 
 def _of_host(host: str, page_host: str) -> Origin:

@@ -6,7 +6,7 @@ and come one per family of addresses. https://maxmind.github.io/MaxMind-DB/ desc
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import maxminddb
 
@@ -24,13 +24,25 @@ def load(folder: Path) -> GeoLookup | None:
     Raises :class:`~functions.shared.errors.Misconfigured` for a file that is no database.
     """
     readers = [reader for path in sorted(folder.glob("*.mmdb")) if _holds_cities(reader := _open(path))]
-    return _MmdbLookup(readers) if readers else None
+    return MmdbLookup(readers) if readers else None
 
 
-class _MmdbLookup:
+class Database(Protocol):
+    """What is used of an open file: ``maxminddb.Reader`` is one."""
+
+    def get(self, ip_address: str) -> Any:
+        """The record of an address, or None."""
+        ...
+
+    def metadata(self) -> Any:
+        """The file's own description."""
+        ...
+
+
+class MmdbLookup:
     """Asks the IPv4 files for IPv4 addresses first, then the others (an IPv6 file may hold both)."""
 
-    def __init__(self, readers: Sequence[maxminddb.Reader]) -> None:
+    def __init__(self, readers: Sequence[Database]) -> None:
         self._six = [reader for reader in readers if reader.metadata().ip_version != _IPV4]
         self._four = [reader for reader in readers if reader.metadata().ip_version == _IPV4] + self._six
 

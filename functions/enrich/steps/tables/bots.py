@@ -2,8 +2,8 @@
 
 Written for Weir after the habits of the trade: a program that fetches pages names itself with a word for what it does,
 with a URL or a mail address where it explains itself, or with ``compatible;`` and a name of its own. ua-parser's
-verdict (device family ``Spider``) is asked as well. Public lists of crawlers were weighed and left: they hold patterns such as
-one phone's build number, an editor's and a social app's built-in browser, and so count people as bots.
+verdict (device family ``Spider``) is asked as well. Public lists of crawlers were weighed and left: they hold patterns
+such as one phone's build number, an editor's and a social app's built-in browser, and so count people as bots.
 
 Words are looked for in the user agent in lower case; a pattern is for what a plain word would find too often.
 """
@@ -84,18 +84,20 @@ MARKERS = (
             robot crawl xrawler spider spyder slurp scraper scraping scrapy scanner harvest indexer archive
             collection@ collector extractor grabber zgrab fetcher fetch~ survey httrack mediapartners googleother
             apis-google googleagent google-agent google-read google-safety google-ads google-certificates
-            google-physicalweb chatgpt oai-search claude anthropic perplexity cohere-ai ahrefs semrush majestic mj12
-            seokicks seo4ajax sistrix screaming~frog siteaudit serpstat dataprovider barkrowler panscient gigablast
-            biglotron binlar nutch heritrix zmeu nikto nessus nmap masscan sqlmap acunetix wpscan nuclei l9explore
-            censys shodan expanse ips-agent linkdex ec2linkfinder trendsmap postrank outbrain disqus/ hatena twingly
-            meltwater infegy admantx metauri siteimprove linkfluence wesee upflow traackr nuzzel xenu larbin
-            ia_archiver teoma spinn3r daumoa manus-user duckduckgo-favicons coccoc/1 siteexplorer webcopier
-            offline~explorer teleport distilator
+            google-physicalweb chatgpt-user oai-search claude-user claude-web anthropic perplexity cohere-ai ahrefs
+            semrush majestic mj12 seokicks seo4ajax sistrix screaming~frog siteaudit serpstat dataprovider
+            barkrowler panscient gigablast biglotron binlar nutch heritrix zmeu nikto nessus nmap masscan sqlmap
+            acunetix wpscan nuclei l9explore censys shodan expanse ips-agent linkdex ec2linkfinder trendsmap
+            postrank outbrain disqus/ hatena twingly meltwater infegy admantx metauri siteimprove linkfluence wesee
+            upflow traackr nuzzel xenu larbin ia_archiver teoma spinn3r daumoa manus-user duckduckgo-favicons
+            coccoc/1 siteexplorer webcopier offline~explorer teleport distilator openvas adbeat criticalcss
+            securityheaders nitro-optimizer cookiehub collapsify miniature.io linktiger printfriendly researchscan
+            newsai/ scope3
             """
         ),
         re.compile(
             # "bot" but for Cubot, a maker of phones, and Botswana; then URLs, mail addresses, and names of their own.
-            r"(?<!cu)bot(?![a-z])|https?://|[a-z0-9]@[a-z0-9-]+\.[a-z]"
+            r"(?<!cu)bot(?![a-z])|scan[/ )]|https?://|[a-z0-9]@[a-z0-9-]+\.[a-z]"
             r"|compatible; ?(?!msie|konqueror|icab|omniweb|opera|abrowse|u;|netpositive)[a-z]"
             r"|^[a-z0-9-]+\.(?:com|net|org|io|ai|nu)\b"
         ),
@@ -119,6 +121,14 @@ MARKERS = (
     # Nothing but the prefix all browsers share: proxies and scripts.
     Marker("ua_bare", (), re.compile(r"^mozilla(?:/\d\.\d)?(?: \(compatible;?\s*\))?$")),
 )
+
+# What no browser sends begins with none of these, nor holds the words of the phones that came before Mozilla/5.0.
+# It is asked last, of what nothing above fits, and only on the web.
+BROWSERS = re.compile(
+    r"^\W?(?:mozilla|opera|lynx|e?links|w3m|dillo|netsurf|konqueror|dolphin|instagram)|midp|\bwap\b|browser|openwave"
+    r"|mobile|j2me|symbian|nokia|blackberry"
+)
+NOT_BROWSER = "ua_not_browser"
 
 # Platforms on which a person's browser sends the event itself. Elsewhere a library is what one expects.
 WEB_PLATFORMS = frozenset({"web", "Web", "WEB", "website", "browser", "amp"})
