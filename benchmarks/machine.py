@@ -1,0 +1,106 @@
+"""Engines for a measurement, in a temporary folder, and what a process used of the machine."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.clickhouse.migrate import migrate
+from infra.nats.topology import ensure_topology
+from tests.support.clickhouse import ClickHouse
+from tests.support.nats import NatsServer
+
+DATABASE = "weir"
+_TICK = os.sysconf("SC_CLK_TCK")
+_ROOT = Path(__file__).parents[1]
+
+
+@contextmanager
+def nats() -> Iterator[NatsServer]:
+    """A broker that flushes each message to the disk, with Weir's streams; its URL is in the environment."""
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
+        server = NatsServer(Path(folder)).start()
+        try:
+            asyncio.run(ensure_topology(server.url))
+            os.environ["WEIR_NATS_URL"] = server.url
+            yield server
+        finally:
+            server.kill()
+
+
+@contextmanager
+def clickhouse() -> Iterator[int]:
+    """The store with its tables, its URL in the environment. Gives the process id."""
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
+        server = ClickHouse(Path(folder) / "data")
+        server.start()
+        try:
+            migrate(server.url, DATABASE)
+            os.environ.update(WEIR_CLICKHOUSE_URL=server.url, WEIR_CLICKHOUSE_DATABASE=DATABASE)
+            assert server._process is not None
+            yield server._process.pid
+        finally:
+            server.stop()
+
+
+def with_geo() -> str:
+    """Geolocation as deployed when the databases are here, else with the test database; says which."""
+    full = _ROOT / ".weir" / "geo"
+    found = full if any(full.glob("*.mmdb")) else _ROOT / "tests" / "data"
+    os.environ["WEIR_GEO_PATH"] = str(found)
+    return "full" if found == full else "test"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Standard output and error into a file, as Lambda takes them: log lines cost their write."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(kept[0], 1)
+            os.dup2(kept[1], 2)
+            os.close(kept[0])
+            os.close(kept[1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far, in user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def rss_mb(pid: int) -> float:
+    """What a process holds in memory."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def family(pid: int) -> list[int]:
+    """A process and all below it."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found, left = [], [pid]
+    while left:
+        one = left.pop()
+        found.append(one)
+        left += children.get(one, [])
+    return found

@@ -1,0 +1,68 @@
+"""What a piece measured, held against the goals, as a table and as ``last.json``."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+LAST = Path(__file__).with_name("last.json")
+
+# name: (goal, unit, whether more is better)
+GOALS: Mapping[str, tuple[float, str, bool]] = {
+    "collect_events_per_cpu_second": (100_000, "events/s", True),
+    "enrich_events_per_cpu_second": (40_000, "events/s", True),
+    "pipe_events_per_cpu_second": (27_000, "events/s", True),
+    "baseline_ratio": (6.0, "times", True),
+    "bare_floor_ratio": (0.9, "times", True),
+    "stack_events_per_second": (10_000, "events/s", True),
+    "stack_ack_p99_ms": (100, "ms", False),
+    "stack_stored_p95_ms": (2_000, "ms", False),
+    "stack_lost_events": (0, "events", False),
+    "query_p95_ms": (300, "ms", False),
+}
+
+Values = dict[str, float]
+
+
+def judged(values: Mapping[str, float], *, quick: bool) -> dict[str, dict[str, Any]]:
+    """Each value with its unit and goal; a value without a goal has none to reach."""
+    return {name: _judged(name, value, quick) for name, value in values.items()}
+
+
+def _judged(name: str, value: float, quick: bool) -> dict[str, Any]:
+    goal, unit, more = GOALS.get(name, (None, _unit(name), True))
+    reached = None if goal is None else value >= goal if more else value <= goal
+    return {"value": round(value, 2), "unit": unit, "goal": goal, "reached": reached, "quick": quick}
+
+
+def _unit(name: str) -> str:
+    endings = {"_us": "µs/event", "_mb": "MB", "_ms": "ms", "_second": "events/s", "_ratio": "times"}
+    return next((unit for ending, unit in endings.items() if name.endswith(ending)), "")
+
+
+def write(found: Mapping[str, dict[str, Any]]) -> None:
+    """Into ``last.json``; what other pieces measured before stays."""
+    LAST.write_text(json.dumps({**last(), **found}, indent=2) + "\n")
+
+
+def last() -> dict[str, dict[str, Any]]:
+    """What was measured last, piece by piece."""
+    return json.loads(LAST.read_text()) if LAST.exists() else {}
+
+
+def show(found: Mapping[str, dict[str, Any]]) -> None:
+    """As a table."""
+    load = os.getloadavg()[0]
+    table = Table(caption=f"{os.cpu_count()} cores; load average at the end {load:.1f}")
+    for column in ("measure", "value", "unit", "goal", "reached"):
+        table.add_column(column, justify="right" if column in ("value", "goal") else "left")
+    for name, one in found.items():
+        value: float = one["value"]
+        goal = "" if one["goal"] is None else f"{one['goal']:,}"
+        verdict = {None: "", True: "[green]yes[/]", False: "[red]no[/]"}[one["reached"]]
+        table.add_row(name, f"{value:,.0f}" if value >= 1_000 else f"{value:,.2f}", str(one["unit"]), goal, verdict)
+    Console().print(table)
