@@ -120,6 +120,8 @@ def emulator(python: Path, folder: Path, logs: Path, port: int, after_restart: C
         "GATEWAY_PORT": str(port),
         "MINISTACK_HOST": HOST,
         "LAMBDA_ACCOUNT_CONCURRENCY": _LAMBDA_CONCURRENCY,
+        # Workers stay: their number is bounded at the door, and a new one takes a second.
+        "LAMBDA_WARM_TTL_SECONDS": "604800",
         "LOG_LEVEL": "WARNING",
         "TMPDIR": str(temporary.resolve()),
         "S3_DATA_DIR": str((folder / "s3").resolve()),

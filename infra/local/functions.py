@@ -9,6 +9,7 @@ import io
 import json
 import platform
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ _BUCKET = "weir-artifacts"
 _POLL_SECONDS = 0.05
 _DEPLOY_SECONDS = 60.0
 _INPUTS = ("functions", "schemas", "template.yaml", "infra/local/packaging.py")
+# As many as the front door lets in at once: a request that finds all workers busy waits a second for a new one.
+_WORKERS = {"collect": 3}
 _FUNCTION = "AWS::Serverless::Function"
 
 
@@ -161,6 +164,9 @@ class Functions:
         problem = self._request(*plain[0]) if plain else self._invoke(stage)
         if problem:
             raise DeployFailed(f"{stage} does not start: {problem}")
+        for _ in range(_WORKERS.get(stage, 0)):
+            # At once, since a worker that is free again would be asked twice; and beside, since nobody waits for it.
+            threading.Thread(target=self._request, args=plain[0], name=f"warm-{stage}", daemon=True).start()
 
     def _request(self, method: str, path: str) -> str:
         """What went wrong but for what the function itself says."""

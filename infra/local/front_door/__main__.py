@@ -23,7 +23,9 @@ _MIB = 1 << 20
 _ANSWER_SECONDS = 30.0
 # Shorter than the emulator keeps a connection, so that it is never the one to close it.
 _IDLE_SECONDS = 30.0
-_AT_ONCE = 6
+# The emulator starts a worker (a second, 50 MB) for each request beyond those it has workers for; on a few cores
+# a short wait is better. The stack starts this many of collect's beforehand.
+_AT_ONCE = {"collect": 3, "enrich": 2, "serve": 4, "waiting": 6}
 _WAITING = 256
 _PATIENCE_SECONDS = 10.0
 _FINISH_SECONDS = 5.0
@@ -60,8 +62,7 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 def _gates() -> dict[str, Gate]:
-    names = ("collect", "enrich", "serve", "waiting")
-    return {name: Gate(_AT_ONCE, _WAITING, _PATIENCE_SECONDS) for name in names}
+    return {name: Gate(at_once, _WAITING, _PATIENCE_SECONDS) for name, at_once in _AT_ONCE.items()}
 
 
 def _limits() -> Limits:
