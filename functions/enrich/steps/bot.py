@@ -9,7 +9,7 @@ from functions.enrich.steps.tables.bots import BROWSERS, MARKERS, NO_USER_AGENT,
 from functions.enrich.steps.tables.devices import BOT
 from functions.enrich.steps.user_agent import LONGEST, SPIDER
 
-_CACHED = 8_192
+_CACHED = 4_096
 _EMPTY: Columns = {"is_bot": False, "bot_reasons": []}
 
 

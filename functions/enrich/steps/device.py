@@ -12,7 +12,7 @@ from functions.enrich.steps.step import NOTHING, Columns, Step, part, text
 from functions.enrich.steps.tables.devices import CLIENT_TYPES, OTHER, PLATFORMS, TABLET
 
 _SHOWN = 128
-_CACHED = 16_384
+_CACHED = 4_096
 
 
 def device_step() -> Step:

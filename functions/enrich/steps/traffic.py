@@ -26,7 +26,7 @@ from functions.enrich.steps.tables.channels import (
     Origin,
 )
 
-_CACHED = 16_384
+_CACHED = 8_192
 _CACHED_TEXT = 512  # longer texts are read each time, so that hostile ones cannot fill the memory
 _LONGEST_TAG = 256
 _LONGEST_REFERRER = 4_096
@@ -81,7 +81,8 @@ def traffic_step() -> Step:
         marked = _NO_MARKS
         if query:
             marked = marks(query) if len(query) <= _CACHED_TEXT else _marks(query)
-        look = found if len(referrer) <= _CACHED_TEXT else _found
+        short = len(referrer) + len(query) + sum(map(len, tags)) <= _CACHED_TEXT
+        look = found if short else _found
         return look(tags, marked, referrer, row["page_host"], bool(url))
 
     return Step("traffic", run, _EMPTY)

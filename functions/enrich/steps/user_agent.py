@@ -13,7 +13,7 @@ from functions.enrich.steps.tables.devices import OTHER, SYSTEM_TYPES, USER_AGEN
 
 LONGEST = 1_024
 SPIDER = "Spider"
-_CACHED = 8_192
+_CACHED = 4_096
 _SHOWN = 128
 _EMPTY: Columns = {
     "browser_name": "",
