@@ -181,10 +181,16 @@ class TestSettling:
     def test_nothing_is_an_empty_list(self) -> None:
         assert settling(["a"], list) == {"batchItemFailures": []}
 
-    @pytest.mark.parametrize("error", [errors.StoreUnavailable("d"), ValueError("x"), errors.StoreRefused("x")])
+    @pytest.mark.parametrize("error", [ValueError("x"), errors.StoreRefused("x")])
     def test_after_an_error_nothing_is_acknowledged(self, error: Exception, caplog: pytest.LogCaptureFixture) -> None:
         def handle() -> list[str]:
             raise error
 
         assert settling(["a", "b"], handle) == batch_failures(["a", "b"])
         assert "2 messages" in caplog.text
+
+    def test_a_store_that_is_away_is_told_apart(self) -> None:
+        def handle() -> list[str]:
+            raise errors.StoreUnavailable("No answer.")
+
+        assert settling(["a"], handle) == {**batch_failures(["a"]), "unavailable": "No answer."}

@@ -37,16 +37,16 @@ def test_they_are_all_of_time_in_order(start: int, order: str, since: int | None
 
 def test_the_nearest_come_first_and_they_grow() -> None:
     first, second, *_ = windows(EventQuery(), NOW)
-    assert first == Window(NOW - 6 * HOUR, None)
-    assert second == Window(NOW - 30 * HOUR, NOW - 6 * HOUR)
+    assert first == Window(NOW - 12 * HOUR, None)
+    assert second == Window(NOW - 108 * HOUR, NOW - 12 * HOUR)
     first, second, *_ = windows(EventQuery(order="asc"), NOW)
-    assert first == Window(None, NOW + 6 * HOUR)
-    assert second == Window(NOW + 6 * HOUR, NOW + 30 * HOUR)
+    assert first == Window(None, NOW + 12 * HOUR)
+    assert second == Window(NOW + 12 * HOUR, NOW + 108 * HOUR)
 
 
 def test_nothing_is_looked_for_outside_the_range() -> None:
     assert len(windows(EventQuery(since=NOW - HOUR), NOW)) == 1
-    assert len(windows(EventQuery(since=NOW - 7 * HOUR), NOW)) == 2
+    assert len(windows(EventQuery(since=NOW - 13 * HOUR), NOW)) == 2
     assert len(windows(EventQuery(until=NOW + HOUR, order="asc"), NOW)) == 1
 
 
