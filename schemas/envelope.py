@@ -90,9 +90,7 @@ def content_id(key_id: str, ids: Mapping[int, str], events: Sequence[bytes]) -> 
     digest = hashlib.sha256(key_id.encode())
     for index, assigned in ids.items():
         digest.update(b"\0%d:%s" % (index, assigned.encode()))
-    for event in events:
-        digest.update(b"\n")
-        digest.update(event)
+    digest.update(b"\n".join((b"", *events)))
     raw = bytearray(digest.digest()[:16])
     raw[6] = raw[6] & 0x0F | 0x80
     raw[8] = raw[8] & 0x3F | 0x80

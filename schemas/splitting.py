@@ -40,9 +40,9 @@ def split_batch(body: bytes) -> Split:
     """Cut ``{"events": […], "sent_at": …}`` or a bare array. Raises :class:`BodyError`."""
     try:
         if body.lstrip()[:1] == b"[":
-            return Split(_lines(_BARE.decode(body)), b"")
+            return Split(_lines(_BARE.decode(body), body), b"")
         wrapped = _WRAPPED.decode(body)
-        return Split(_lines(wrapped.events), bytes(wrapped.sent_at))
+        return Split(_lines(wrapped.events, body), bytes(wrapped.sent_at))
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return _split_tolerantly(body)
 
@@ -63,8 +63,9 @@ def single(body: bytes) -> Split:
     return Split([_one_line(body.strip())], b"")
 
 
-def _lines(raws: list[msgspec.Raw]) -> list[bytes]:
-    return [_one_line(bytes(raw)) for raw in raws]
+def _lines(raws: list[msgspec.Raw], body: bytes) -> list[bytes]:
+    lines = list(map(bytes, raws))
+    return [_one_line(line) for line in lines] if b"\n" in body or b"\r" in body else lines
 
 
 def _one_line(event: bytes) -> bytes:

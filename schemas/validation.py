@@ -1,8 +1,8 @@
 """Validation of a block of events, the same at collect and at enrich.
 
-Compiled once, run straight on bytes: a native guard proves the whole block plain and within the limits,
-one pydantic call then checks every event and isolates the bad ones. Only events that one of the two refuses
-are read again, one by one, to name *every* fault with its location and a stable code.
+Compiled once, run on the whole block: a native guard reads it, and proves it plain and within the limits; one
+pydantic call then checks every event. Only events that one of the two refuses are read again, one by one, to name
+*every* fault with its location and a stable code.
 """
 
 import json
@@ -61,6 +61,7 @@ class Validator:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._guard = build_guard(self._limits)
+        self._all: TypeAdapter[Any] = TypeAdapter(list[WireEvent])
         self._block = TypeAdapter(list[Annotated[WireEvent, WrapValidator(_isolate)]])
         self._one: TypeAdapter[Any] = TypeAdapter(WireEvent)
         self._time: TypeAdapter[Any] = TypeAdapter(TimestampText | TimestampNumber)
@@ -70,13 +71,19 @@ class Validator:
         checked = Checked([None] * len(lines), {}, {}, {})
         if not lines:
             return checked
-        block = b"[" + b",".join(lines) + b"]"
-        if max(map(len, lines)) <= self._limits.event_bytes and self._plain(block, len(lines)):
-            for index, event in enumerate(self._block.validate_json(block)):
-                self._settle(checked, index, event, lines[index])
-        else:
+        events = self._read(lines) if max(map(len, lines)) <= self._limits.event_bytes else None
+        if events is None:
             for index, line in enumerate(lines):
                 self._check_alone(checked, index, line)
+            return checked
+        refused = self._refused(events)
+        for index, event in enumerate(events):
+            if index in refused:
+                self._settle(checked, index, self._judged(lines[index]), lines[index])
+            elif _usual(event):
+                checked.events[index] = event
+            else:
+                self._settle(checked, index, _with_float_times(event), lines[index])
         return checked
 
     def time(self, text: bytes) -> str | float | None:
@@ -87,15 +94,30 @@ class Validator:
             return None
         return None if isinstance(value, str) and _calendar(value) is None else value
 
-    def _plain(self, block: bytes, count: int) -> bool:
+    def _read(self, lines: Sequence[bytes]) -> list[dict[str, Any]] | None:
+        """The events as the guard read them; None when one of them is not plain."""
         try:
-            return len(self._guard.decode(block)) == count
+            events: list[dict[str, Any]] = self._guard.decode(b"[" + b",".join(lines) + b"]")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return False
+            return None
+        return events if len(events) == len(lines) else None
+
+    def _refused(self, events: list[dict[str, Any]]) -> set[int]:
+        """The indexes of the events that the model refuses. It is strict: what it lets through, it leaves as it is."""
+        try:
+            self._all.validate_python(events)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=False, include_input=False)
+            return {int(detail["loc"][0]) for detail in details}
+        return set()
+
+    def _judged(self, line: bytes) -> Any:
+        """A plain event's fields, or pydantic's error."""
+        return self._block.validate_json(b"[" + line + b"]")[0]
 
     def _check_alone(self, checked: Checked, index: int, line: bytes) -> None:
-        if len(line) <= self._limits.event_bytes and self._plain(b"[" + line + b"]", 1):
-            self._settle(checked, index, self._block.validate_json(b"[" + line + b"]")[0], line)
+        if len(line) <= self._limits.event_bytes and self._read([line]) is not None:
+            self._settle(checked, index, self._judged(line), line)
             return
         inspected = inspect(line, self._limits)
         faults = list(inspected.faults)
@@ -149,6 +171,29 @@ class Validator:
             if event.get(name) == "":
                 del event[name]
                 _warn(checked, index, Fault("empty_is_absent", (name,), "An empty string counts as absent."))
+
+
+def _usual(event: dict[str, Any]) -> bool:
+    """Whether a valid event has nothing to settle: a UTC time of a day in every month, and no more than it should."""
+    timestamp = event.get("timestamp")
+    return (
+        type(timestamp) is str
+        and timestamp[-1:] == "Z"
+        and timestamp[:4] >= "2001"
+        and timestamp[8:10] <= "28"
+        and event.keys() <= KNOWN
+        and "" not in event.values()
+        and event.get("event_id") != NIL_UUID
+        and type(event.get("sent_at")) is not int
+    )
+
+
+def _with_float_times(event: dict[str, Any]) -> dict[str, Any]:
+    """The model's one conversion: a time that is a whole number becomes a float."""
+    for name in _TIME_FIELDS:
+        if type(event.get(name)) is int:
+            event[name] = float(event[name])
+    return event
 
 
 def _warn(checked: Checked, index: int, warning: Fault) -> None:
