@@ -6,6 +6,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,7 +46,7 @@ def up(
     ending = _Ending(stack, console)
     began = time.monotonic()
     try:
-        with stack:
+        with _spinning(stack, console):
             console.print(f"[bold green]ready in {time.monotonic() - began:.1f} s[/]")
             _after_start(stack, console, engines_only)
             ending.wait()
@@ -54,6 +56,19 @@ def up(
         console.print("[bold red]Weir did not start:[/] ", end="")
         console.print(str(error), highlight=False, markup=False)
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def _spinning(stack: Stack, console: Console) -> Iterator[None]:
+    """The running stack; at a terminal something moves while it starts."""
+    status = console.status("starting", spinner="dots")
+    status.start()
+    try:
+        with stack:
+            status.stop()
+            yield
+    finally:
+        status.stop()
 
 
 class _Ending:

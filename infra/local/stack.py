@@ -223,7 +223,7 @@ class Stack:
     def _tool(self, name: str) -> Path:
         """A tool's Python. Installed by one stack at a time: a test's may start beside a person's."""
         with state.alone(self.root / ".weir" / f"{name}.lock"):
-            return tools.environment(name, self.root)
+            return tools.environment(name, self.root, self.say)
 
     def _deploy_functions(self, pool: ThreadPoolExecutor, geo: Future[None]) -> None:
         """Tools, build and emulator side by side, then the deployment."""
@@ -257,7 +257,7 @@ class Stack:
         folder = self.root / ".weir" / "geo"
         began = time.monotonic()
         with state.alone(self.root / ".weir" / "geo.lock"):
-            problem = tools.geo_data(folder, self.root)
+            problem = tools.geo_data(folder, self.root, self.say)
         self._geo_path = "" if problem else str(folder.resolve())
         self.done(Step("geolocation", f"off: {problem}" if problem else "on", time.monotonic() - began))
 

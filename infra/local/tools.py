@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from . import commands
@@ -27,7 +28,11 @@ class ToolUnavailable(RuntimeError):
     """A tool could not be installed."""
 
 
-def environment(name: str, root: Path = ROOT) -> Path:
+def _silent(_: str) -> None:
+    """Tell nobody."""
+
+
+def environment(name: str, root: Path = ROOT, say: Callable[[str], None] = _silent) -> Path:
     """The Python of a tool's environment, made or renewed when `requirements/NAME.txt` changed."""
     requirements = root / "requirements" / f"{name}.txt"
     folder = root / ".weir" / "tools" / name
@@ -36,6 +41,7 @@ def environment(name: str, root: Path = ROOT) -> Path:
     stamp = folder / _STAMP
     if python.exists() and stamp.exists() and stamp.read_text() == wanted:
         return python
+    say(f"installing the tool environment {name!r} (once)")
     shutil.rmtree(folder, ignore_errors=True)
     _uv("venv", "--quiet", "--python", sys.executable, str(folder))
     _uv("pip", "install", "--quiet", "--require-hashes", "--python", str(python), "-r", str(requirements))
@@ -52,10 +58,11 @@ def _uv(*arguments: str) -> None:
         raise ToolUnavailable(done.stderr.strip()[-2000:])
 
 
-def geo_data(folder: Path, root: Path = ROOT) -> str:
+def geo_data(folder: Path, root: Path = ROOT, say: Callable[[str], None] = _silent) -> str:
     """Bring the geolocation databases into the folder. Returns why they cannot be had; empty when they are there."""
     if sorted(folder.glob("*.mmdb")):
         return ""
+    say("fetching the geolocation data, 64 MB (once)")
     try:
         with tempfile.TemporaryDirectory() as temporary:
             unpacked = _unpack(_download(Path(temporary), root), Path(temporary) / "mmdb")
