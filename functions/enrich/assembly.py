@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -24,7 +24,10 @@ Row = dict[str, Any]
 _EMPTY_OBJECT = msgspec.Raw(b"{}")
 _PROCESSED = itemgetter(*ProcessedRow._fields)
 _RAW = itemgetter(*RawRow._fields)
+_new = tuple.__new__  # what a named tuple's own constructors come down to
 _UUID = re.compile(UUID_PATTERN)
+# What is worked on at a time fits the processor's cache: a row and its event take some ten kilobytes.
+_AT_A_TIME = 100
 
 
 class _Slices(msgspec.Struct):
@@ -45,7 +48,7 @@ class Arrival(NamedTuple):
 
 
 class Assembled(NamedTuple):
-    """A message's valid events as rows to enrich, and its bad ones, finished."""
+    """Some of a message's events: the valid ones as rows to enrich, the bad ones finished."""
 
     rows: list[Row]
     failed: list[RawRow]
@@ -59,35 +62,41 @@ class Assembler:
         self._measures = tuple(measures)
         self._user = lru_cache(maxsize=65_536)(_user)
 
-    def assemble(self, envelope: Envelope, arrival: Arrival, now: int) -> Assembled:
-        """The rows of one message. 1 event in is exactly 1 row here, good or bad."""
-        lines = envelope.events
-        checked = self._validator.check(lines)
+    def assemble(self, envelope: Envelope, arrival: Arrival, now: int) -> Iterator[Assembled]:
+        """The rows of one message, some at a time. 1 event in is exactly 1 row here, good or bad."""
         common = _common(envelope, arrival, now)
+        for first in range(0, len(envelope.events), _AT_A_TIME):
+            yield self._part(common, envelope.header, envelope.events[first : first + _AT_A_TIME], first)
+
+    def _part(self, common: Row, header: Header, lines: list[bytes], first: int) -> Assembled:
+        first += header.first_index
+        checked = self._validator.check(lines)
         texts = [checked.repaired.get(index, line) for index, line in enumerate(lines)] if checked.repaired else lines
         good = [index for index, event in enumerate(checked.events) if event is not None]
         slices = _SLICES.decode(b"[" + b",".join([texts[index] for index in good]) + b"]")
         rows = [
-            self._row(common, envelope.header, index, checked.events[index] or {}, lines[index], parts)
+            self._row(common, header, first + index, checked.events[index] or {}, lines[index], parts)
             for index, parts in zip(good, slices, strict=True)
         ]
         for position, index in enumerate(good if checked.warnings else ()):
             rows[position]["flags"] += [fault.code for fault in checked.warnings.get(index, ())]
         failed = [
-            _failed_row(common, envelope.header, index, lines[index], faults)
+            _failed_row(common, header, first + index, lines[index], faults)
             for index, faults in sorted(checked.faults.items())
         ]
         return Assembled(rows, failed)
 
-    def _row(self, common: Row, header: Header, index: int, event: dict[str, Any], line: bytes, parts: _Slices) -> Row:
-        batch_index = header.first_index + index
+    def _row(
+        self, common: Row, header: Header, batch_index: int, event: dict[str, Any], line: bytes, parts: _Slices
+    ) -> Row:
         received_at = header.received_at
-        timing = correct(event.get("timestamp"), sent_moment(event.get("sent_at"), header.sent_at), received_at)
-        context = event.get("context") or {}
-        properties = event.get("properties") or {}
-        event_id = (event.get("event_id") or header.ids[batch_index]).lower()
-        session_id = event.get("session_id")
-        user_ref = event.get("user_id") or ""
+        get = event.get
+        timing = correct(get("timestamp"), sent_moment(get("sent_at"), header.sent_at), received_at)
+        context = get("context") or {}
+        properties = get("properties") or {}
+        event_id = (get("event_id") or header.ids[batch_index]).lower()
+        session_id = get("session_id")
+        user_ref = get("user_id") or ""
         row = common.copy()
         row["event_id"] = row["raw_event_id"] = event_id
         row["timestamp"] = timing.timestamp
@@ -98,7 +107,7 @@ class Assembler:
         row["session_id"] = session_id.lower() if session_id else ids.NIL
         row["user_id"] = self._user(user_ref) if user_ref else None
         row["user_ref"] = user_ref
-        row["anonymous_id"] = event.get("anonymous_id") or ""
+        row["anonymous_id"] = get("anonymous_id") or ""
         row["properties"] = properties
         row["context"] = context
         row["properties_text"] = _object_text(parts.properties)
@@ -128,7 +137,7 @@ class Assembler:
 
 def finish(row: Row) -> Delivery:
     """An enriched row as what the store takes."""
-    return Delivery(RawRow._make(_RAW(row)), ProcessedRow._make(_PROCESSED(row)))
+    return _new(Delivery, (_new(RawRow, _RAW(row)), _new(ProcessedRow, _PROCESSED(row))))
 
 
 def unreadable(body: bytes, arrival: Arrival, now: int, reason: str) -> RawRow:
@@ -163,9 +172,8 @@ def _common(envelope: Envelope, arrival: Arrival, now: int) -> Row:
     }
 
 
-def _failed_row(common: Row, header: Header, index: int, line: bytes, faults: Sequence[Fault]) -> RawRow:
+def _failed_row(common: Row, header: Header, batch_index: int, line: bytes, faults: Sequence[Fault]) -> RawRow:
     """A bad event with every fault, its bytes, and what of it can be shown."""
-    batch_index = header.first_index + index
     event = _best_effort(line)
     text, encoding = _storable(line)
     told = [{"loc": list(fault.loc), "code": fault.code, "message": fault.message} for fault in faults]

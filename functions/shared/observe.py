@@ -33,7 +33,7 @@ class Observer:
         """The line of an invocation: what it was asked, what came of it, and the milliseconds of each step."""
         told = {"request_id": request_id, "status": status, "counts": dict(counts), "step_ms": dict(step_ms)}
         self._log("INFO", operation, told)
-        metrics = {_metric_name(name): ("Count", count) for name, count in counts.items()}
+        metrics: dict[str, tuple[str, float]] = {_metric_name(name): ("Count", count) for name, count in counts.items()}
         metrics |= {_metric_name(name) + "Time": ("Milliseconds", spent) for name, spent in step_ms.items()}
         self._measure(metrics)
 
