@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import clickhouse_connect
@@ -121,7 +122,7 @@ class ClickHouseTables:
         for part in _parts(keys):
             ids, attempts = zip(*part, strict=True)
             parameters = {"ids": ",".join(ids), "attempts": ",".join(attempts)}
-            self._call(lambda client, given=parameters: client.command(query, parameters=given))
+            self._call(partial(_command, query, parameters))
 
     def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         block = orjson.dumps(rows)[1:-1]
@@ -176,6 +177,10 @@ def _with_attempt(rows: Sequence[tuple[Any, ...]], times: Sequence[int], attempt
         for place in times:
             row[place] = str(row[place])
     return lists
+
+
+def _command(query: str, parameters: dict[str, str], client: Any) -> None:
+    client.command(query, parameters=parameters)
 
 
 def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
