@@ -38,7 +38,9 @@ def test_the_content_id_is_of_the_events_and_their_ids_alone() -> None:
     assert content_id("k", {}, [b"a"]).version == 8
 
 
-@pytest.mark.parametrize("body", [b"", b"not", b"{}", b"[]", b"7", b"null", b'{"v":9}', b'{"v":1}', b'{"v":2}\n{}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"not", b"{}", b"[]", b"7", b"null", b'{"v":9}', b'{"v":1}', b'{"v":2}\n{}', b"\xff"]
+)
 def test_what_is_no_envelope_is_refused_as_such(body: bytes) -> None:
     with pytest.raises(EnvelopeError):
         unpack(body)

@@ -70,4 +70,6 @@ _json = st.recursive(
 @given(st.lists(_json, max_size=5), st.sampled_from([None, 2]))
 def test_the_cut_events_are_the_events_in_order(events: list[Any], indent: int | None) -> None:
     body = json.dumps({"events": events}, indent=indent).encode()
-    assert [json.dumps(json.loads(line)) for line in split_batch(body).events] == [json.dumps(event) for event in events]
+    assert [json.dumps(json.loads(line)) for line in split_batch(body).events] == [
+        json.dumps(event) for event in events
+    ]

@@ -109,7 +109,9 @@ def test_numbers_that_are_none_are_a_fault(value: float) -> None:
 
 
 def test_a_lone_surrogate_is_replaced_with_a_warning_and_the_event_kept() -> None:
-    checked = VALIDATOR.check([b'{"event_type":"a","event_name":"b","platform":"web","properties":{"t\\udc00":"x \\ud83d"}}'])
+    checked = VALIDATOR.check(
+        [b'{"event_type":"a","event_name":"b","platform":"web","properties":{"t\\udc00":"x \\ud83d"}}']
+    )
     assert checked.faults == {}
     assert warned(checked) == ["surrogate_replaced"]
     assert checked.events[0] is not None
@@ -159,7 +161,6 @@ def test_the_nil_uuid_is_no_identity() -> None:
         "2300-01-01T00:00:00Z",
         946684800,
         946684800000,
-
         1700000000.25,
     ],
 )
@@ -197,10 +198,16 @@ def test_a_timestamp_without_offset_is_a_warning() -> None:
 
 
 _scalar = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-_json = st.recursive(_scalar, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4))
+_json = st.recursive(
+    _scalar, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+)
 
 
-@given(st.dictionaries(st.sampled_from([*GOOD, "event_id", "timestamp", "session_id", "user_id", "properties", "x"]), _json))
+@given(
+    st.dictionaries(
+        st.sampled_from([*GOOD, "event_id", "timestamp", "session_id", "user_id", "properties", "x"]), _json
+    )
+)
 def test_whatever_stands_in_a_field_the_verdict_is_faults_or_an_event(event: dict[str, Any]) -> None:
     good = json.dumps(GOOD).encode()
     checked = VALIDATOR.check([good, json.dumps(event).encode(), good])
