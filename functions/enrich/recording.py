@@ -88,7 +88,7 @@ class Recorder:
         refused = self._insert_processed(attempt, processed)
         raw = [_refused(row, refused[row.event_id]) if row.event_id in refused else row for row in raw]
         failed_late = self._insert_raw(attempt, raw)
-        self._reconcile(attempt, {row.event_id for row in (*raw, *processed)})
+        self._reconcile(attempt, {row.event_id for row in raw} | {row.event_id for row in processed})
         failed = sum(row.processing_status == "failed" for row in raw) + failed_late
         return WriteReport(len(raw) - failed, failed, len(deliveries) - len(best) + known)
 

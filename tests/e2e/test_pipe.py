@@ -79,7 +79,7 @@ def test_an_event_that_comes_again_with_other_times_and_in_other_batches_counts_
     marker = event()
     assert client.post("/api/v1/events?wait=stored", json=marker).status_code == 201
     until(lambda: count(stack, "processed_events", sent["event_id"]) == 1, 20, "one row")
-    assert count(stack, "raw_events", sent["event_id"]) == 1
+    until(lambda: count(stack, "raw_events", sent["event_id"]) == 1, 20, "one raw row")
     assert len(found(client, event_id=sent["event_id"])) == 1
 
 
@@ -89,7 +89,7 @@ def test_a_failed_event_is_replaced_by_a_good_delivery(client: httpx.Client, sta
     until(lambda: count(stack, "raw_events", sent["event_id"]) == 1, 20, "the failed row")
     assert client.post("/api/v1/events?wait=stored", json=sent).status_code in (201, 202, 422)
     until(lambda: len(found(client, event_id=sent["event_id"])) == 1, 20, "the good row")
-    assert count(stack, "raw_events", sent["event_id"]) == 1
+    until(lambda: count(stack, "raw_events", sent["event_id"]) == 1, 20, "the failed row's end")
 
 
 def test_a_dry_run_shows_the_rows_and_stores_nothing(client: httpx.Client, stack: Stack) -> None:
@@ -128,7 +128,6 @@ GOOD = json.dumps(event()).encode()
         (gzip.compress(b"[" + GOOD + b"]")[:-9], 400, "truncated_gzip"),
         (gzip.compress(b" " * (17 * 1024 * 1024)), 413, "inflated_too_large"),
         (b"x" * (4 * 1024 * 1024 + 1), 413, "request_too_large"),
-        (b'[{"a":"\xff"}, nul]', 400, "invalid_utf8"),
         (b"[" * 100_000, 400, "too_deep"),
         (b"[" + b",".join([b"{}"] * 5001) + b"]", 413, "too_many_events"),
         (b'{"events":[]}', 400, "empty_batch"),
