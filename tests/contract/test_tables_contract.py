@@ -16,8 +16,8 @@ from functions.shared.errors import StoreUnavailable
 from functions.shared.settings import StoreSettings
 from infra.clickhouse.migrate import migrate
 from schemas.rows import Delivery
-from tests.integration.serve_store import NOW, delivery
 from tests.support.clickhouse import ClickHouse
+from tests.support.deliveries import NOW, delivery
 
 
 @pytest.fixture(scope="module")
