@@ -49,7 +49,8 @@ def next_steps(base_url: str) -> str:
     own = "00000000-0000-4000-8000-000000000001"
     good = '{"event_type":"click","event_name":"buy","platform":"web"}'
     one = f'{{"event_id":"{own}","event_type":"click","event_name":"buy","platform":"web"}}'
-    write, read = f"-H 'Authorization: Bearer {_WRITE_KEY}'", f"-H 'Authorization: Bearer {_READ_KEY}'"
+    read = f"-H 'Authorization: Bearer {_READ_KEY}'"
+    write = f"-H 'Authorization: Bearer {_WRITE_KEY}' -H 'Content-Type: application/json'"
     return "\n".join(
         (
             "try next:",

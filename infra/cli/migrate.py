@@ -38,18 +38,28 @@ def migrate(
     WEIR_CLICKHOUSE_PASSWORD=… weir migrate --url https://ch.example.org:8443
     weir migrate --cluster events
     """
+    import logging
+
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
     from infra.cli import client
     from infra.clickhouse.migrate import migrate as apply
 
+    # The driver logs what it raises; once is enough.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
     with client.telling():
         try:
             applied = apply(url, database, cluster or None, user, password)
         except (ClickHouseError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise client.CommandError(f"ClickHouse at {client.without_secrets(url)}: {reason}") from error
+            raise client.CommandError(f"ClickHouse at {client.without_secrets(url)}: {_reason(error)}") from error
     if as_json:
         client.show_json({"applied": applied})
     else:
         print(f"applied {', '.join(applied)}" if applied else "nothing to do: the tables are up to date")
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip()
+    if "Connection refused" in text:
+        return "nothing answers there; is `weir up` running?"
+    return text.splitlines()[0] if text else type(error).__name__

@@ -59,6 +59,7 @@ def run(
         return Outcome(source, progress, already=True, stopped="")
     # Nothing there at all is said at once; what goes away later is waited for.
     ask(client, "GET", "/health")
+    account.save(progress)
     stopped = ""
     with Bar(console, wanted.path.name, source.lines, progress.acknowledged) as move:
         sender = Sender(client, source.sha256, account, progress, lambda now: move(now.acknowledged), stopping)
