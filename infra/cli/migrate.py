@@ -28,8 +28,9 @@ def migrate(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")] = False,
 ) -> None:
-    """Create or renew Weir's tables in ClickHouse. Safe to run twice, and by
-    two at once. `weir up` does it by itself.
+    """Create or renew Weir's tables in ClickHouse.
+
+    Safe to run twice, and by two at once. `weir up` does it by itself.
 
     Examples:
 

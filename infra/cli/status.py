@@ -19,8 +19,9 @@ def status(
     key: Annotated[str, typer.Option(envvar="WEIR_KEY", help="The key to read with.")] = "rk_local",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")] = False,
 ) -> None:
-    """Show what Weir has received, stored and refused, what waits, and how far
-    behind it is; for a stack on this machine also its processes and ports.
+    """Show what Weir has received, stored and refused, and what waits.
+
+    For a stack on this machine also its processes and ports.
 
     Examples:
 
