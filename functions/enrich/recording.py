@@ -83,22 +83,28 @@ class Recorder:
             return WriteReport(0, 0, 0)
         attempt = self._new_attempt()
         best = _best_of_each(deliveries)
-        self._tables.claim(attempt, list(best.values()))
-        raw, processed, known = self._missing(attempt, best)
+        self._tables.claim(attempt, deliveries)
+        raw, processed, crowded = self._missing(attempt, best)
+        known = len(best) - len(raw)
         refused = self._insert_processed(attempt, processed)
         raw = [_refused(row, refused[row.event_id]) if row.event_id in refused else row for row in raw]
         failed_late = self._insert_raw(attempt, raw)
-        self._reconcile(attempt, {row.event_id for row in raw} | {row.event_id for row in processed})
+        self._reconcile(attempt, crowded.union((row.event_id for row in raw), (row.event_id for row in processed)))
         failed = sum(row.processing_status == "failed" for row in raw) + failed_late
         return WriteReport(len(raw) - failed, failed, len(deliveries) - len(best) + known)
 
-    def _missing(self, attempt: str, best: dict[str, Delivery]) -> tuple[list[RawRow], list[ProcessedRow], int]:
-        """The rows that have to be written, and how many deliveries need none."""
+    def _missing(self, attempt: str, best: dict[str, Delivery]) -> tuple[list[RawRow], list[ProcessedRow], set[str]]:
+        """The rows that have to be written, and the events of which too many rows stand already.
+
+        The latter are what an attempt leaves that died before it reconciled.
+        """
         contested = sorted(self._tables.contested(attempt, list(best)))
         if not contested:
-            return [one.raw for one in best.values()], [one.processed for one in best.values() if one.processed], 0
-        have_raw = _best_ranks(self._tables.standing_raw(contested))
-        have_processed = _best_ranks(self._tables.standing_processed(contested))
+            processed = [one.processed for one in best.values() if one.processed is not None]
+            return [one.raw for one in best.values()], processed, set()
+        standing_raw = self._tables.standing_raw(contested)
+        standing_processed = self._tables.standing_processed(contested)
+        have_raw, have_processed = _best_ranks(standing_raw), _best_ranks(standing_processed)
         raw, processed = [], []
         for event_id, one in best.items():
             if event_id in have_raw and have_raw[event_id] <= one.rank:
@@ -107,7 +113,8 @@ class Recorder:
             stands = event_id in have_processed and have_processed[event_id] <= one.rank
             if one.processed is not None and not stands:
                 processed.append(one.processed)
-        return raw, processed, len(best) - len(raw)
+        crowded = {event_id for event_id, _ in (*_surplus(standing_raw), *_surplus(standing_processed))}
+        return raw, processed, crowded
 
     def _reconcile(self, attempt: str, event_ids: set[str]) -> None:
         contested = sorted(self._tables.contested(attempt, sorted(event_ids))) if event_ids else []

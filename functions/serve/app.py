@@ -3,12 +3,14 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from chalice.app import Chalice, Response
 
 from functions.serve import views
 from functions.serve.service import ServeService
 from functions.shared.edge import Answer, Request, answering
+from functions.shared.observe import Observer
 
 app = Chalice(app_name="weir-serve", configure_logs=False)
 
@@ -21,10 +23,22 @@ def service() -> ServeService:
     return serve_service()
 
 
+def _observer() -> Observer:
+    from functions.shared.wiring import observer
+
+    return observer("serve")
+
+
+def _route(request: Any) -> str:
+    """The route as declared: a path would carry ids into the log."""
+    return str((request.context or {}).get("resourcePath") or "") if request else ""
+
+
 def reply(view: Callable[[Request], Answer]) -> Response:
     """Answer the current request, whatever happens."""
     request = app.current_request
-    answer = answering(view, name=request.path if request else "")(request)
+    watched = _observer()
+    answer = answering(view, name=_route(request), observe=watched.request, report=watched.failure)(request)
     return Response(answer.body, {**answer.headers}, answer.status)
 
 

@@ -1,17 +1,13 @@
-"""One structured log line and one EMF metrics line an invocation. Nothing personal goes into either.
+"""One structured log line and one EMF metrics line an invocation. Nothing personal goes into either."""
 
-Both are written by hand: a logging library's line costs as much as validating ten events.
-"""
-
-import json
 import sys
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import IO, Any
+from typing import IO
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 NAMESPACE = "Weir"
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Observer:
@@ -19,7 +15,8 @@ class Observer:
 
     def __init__(self, stage: str, stream: IO[str] | None = None) -> None:
         # stderr: the log line must not wait behind a buffered stdout.
-        self._stream = stream or sys.stderr
+        self._logger = Logger(service=stage, stream=stream or sys.stderr, use_rfc3339=True, utc=True)
+        self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=stage)
         self._stage = stage
 
     def invocation(
@@ -31,35 +28,26 @@ class Observer:
         status: int = 0,
     ) -> None:
         """The line of an invocation: what it was asked, what came of it, and the milliseconds of each step."""
-        told = {"request_id": request_id, "status": status, "counts": dict(counts), "step_ms": dict(step_ms)}
-        self._log("INFO", operation, told)
-        metrics: dict[str, tuple[str, float]] = {_metric_name(name): ("Count", count) for name, count in counts.items()}
-        metrics |= {_metric_name(name) + "Time": ("Milliseconds", spent) for name, spent in step_ms.items()}
-        self._measure(metrics)
+        self._logger.info(
+            operation,
+            extra={"request_id": request_id, "status": status, "counts": dict(counts), "step_ms": dict(step_ms)},
+        )
+        for name, count in counts.items():
+            self._metrics.add_metric(_metric_name(name), MetricUnit.Count, count)
+        for name, milliseconds in step_ms.items():
+            self._metrics.add_metric(_metric_name(name) + "Time", MetricUnit.Milliseconds, milliseconds)
+        self._metrics.flush_metrics()
+
+    def request(self, operation: str, milliseconds: float, status: int) -> None:
+        """The line of a request that has nothing to count but itself."""
+        self.invocation(operation, "", {"requests": 1}, {"handle": round(milliseconds, 3)}, status)
 
     def failure(self, what: str, error: BaseException) -> None:
         """An error that was caught at a loop: its type and place, never the values it carries."""
-        self._log("ERROR", "failure", {"what": what, "error": type(error).__name__, "at": _place(error)})
-        self._measure({"Failures": ("Count", 1)})
-
-    def _log(self, level: str, message: str, told: Mapping[str, Any]) -> None:
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = {"level": level, "message": message, "timestamp": moment, "service": self._stage, **told}
-        self._stream.write(_ENCODE(line) + "\n")
-        self._stream.flush()
-
-    def _measure(self, metrics: Mapping[str, tuple[str, float]]) -> None:
-        """CloudWatch's embedded metric format: the names and units, then the values."""
-        if not metrics:
-            return
-        declared = {
-            "Namespace": NAMESPACE,
-            "Dimensions": [["service"]],
-            "Metrics": [{"Name": name, "Unit": unit} for name, (unit, _) in metrics.items()],
-        }
-        head = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [declared]}
-        values = {name: [float(value)] for name, (_, value) in metrics.items()}
-        print(_ENCODE({"_aws": head, "service": self._stage, **values}))
+        place = _place(error)
+        self._logger.error("failure", extra={"what": what, "error": type(error).__name__, "at": place})
+        self._metrics.add_metric("Failures", MetricUnit.Count, 1)
+        self._metrics.flush_metrics()
 
 
 def _metric_name(name: str) -> str:

@@ -39,6 +39,9 @@ CREATE TABLE IF NOT EXISTS raw_events {{on_cluster}}
     INDEX by_user user_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_anonymous anonymous_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_batch batch_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_name event_name TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX values_of_properties JSONAllValues(properties) TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX values_of_context JSONAllValues(context) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_stored stored_at TYPE minmax GRANULARITY 1,
     INDEX by_received received_at TYPE minmax GRANULARITY 1
 )
@@ -114,6 +117,8 @@ CREATE TABLE IF NOT EXISTS processed_events {{on_cluster}}
     INDEX by_user user_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_anonymous anonymous_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_name event_name TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX values_of_properties JSONAllValues(properties) TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX values_of_context JSONAllValues(context) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_stored stored_at TYPE minmax GRANULARITY 1
 )
 ENGINE = {{engine}}

@@ -57,7 +57,7 @@ def attempt(tables: Any, block: list[Delivery], waiting: list[list[Delivery]]) -
         waiting.insert(0, block)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(st.lists(_block, min_size=1, max_size=5), st.lists(st.sampled_from([None, None, "other", "die"]), max_size=40))
 def test_at_rest_exactly_the_best_delivery_of_each_event_stands(
     blocks: list[list[Delivery]], script: list[Any]
@@ -72,6 +72,17 @@ def test_at_rest_exactly_the_best_delivery_of_each_event_stands(
         best = min(one.rank for one in everything if one.raw.event_id == event_id)
         assert [row.rank for row in tables.standing_raw([event_id])] == [best]
         assert [row.rank for row in tables.standing_processed([event_id])] == ([] if best[0] else [best])
+
+
+def test_an_attempt_that_died_before_it_reconciled_is_finished_by_its_retry() -> None:
+    tables = MemoryTables()
+    worse = delivery(event_id=_EVENTS[0], received_at=NOW + 1)
+    better = delivery(event_id=_EVENTS[0], received_at=NOW)
+    attempt(tables, [worse], [])
+    waiting: list[list[Delivery]] = []
+    attempt(Interleaved(tables, ["die", *[None] * 6], []), [better], waiting)
+    attempt(tables, waiting.pop(), [])
+    assert [row.rank for row in tables.standing_raw([_EVENTS[0]])] == [better.rank]
 
 
 @given(_block)
