@@ -163,6 +163,14 @@ class TestClickHouseConnect:
         client.insert(table, rows, column_names=["a", "s"])
         assert client.command(f"SELECT count(), sum(a) FROM {table}") == ["50000", str(sum(range(50_000)))]
 
+    def test_an_insert_that_fails_behind_the_parser_is_not_acknowledged(self, client: Any) -> None:
+        name = f"t_{uuid.uuid4().hex}"
+        client.command(f"CREATE TABLE {name} (s String, p JSON DEFAULT s) ENGINE = MergeTree ORDER BY s")
+        with pytest.raises(DatabaseError):
+            client.raw_insert(name, ["s"], b'["{}"]\n["{broken"]', fmt="JSONCompactEachRow")
+        assert client.command(f"SELECT count() FROM {name}") == 0
+        client.command(f"DROP TABLE {name}")
+
     def test_raw_insert_is_one_part(self, client: Any, table: str) -> None:
         summary = client.raw_insert(table, ["a", "s"], json_rows(20_000), fmt="JSONEachRow")
         assert summary.written_rows == 20_000
