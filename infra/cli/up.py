@@ -48,7 +48,7 @@ def up(
     try:
         with _spinning(stack, console):
             console.print(f"[bold green]ready in {time.monotonic() - began:.1f} s[/]")
-            _after_start(stack, console, engines_only)
+            _after_start(stack, console, engines_only, ending)
             ending.wait()
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
@@ -90,11 +90,15 @@ class _Ending:
             # The start waits for many things; none of them matters any more.
             raise KeyboardInterrupt
 
+    def asked(self) -> bool:
+        """Whether the end was asked for."""
+        return self._asked.is_set()
+
     def wait(self) -> None:
         self._asked.wait()
 
 
-def _after_start(stack: Stack, console: Console, engines_only: bool) -> None:
+def _after_start(stack: Stack, console: Console, engines_only: bool, ending: _Ending) -> None:
     from infra.local.surroundings import exports
 
     console.print(f"logs in {stack.logs_dir}", highlight=False)
@@ -104,9 +108,12 @@ def _after_start(stack: Stack, console: Console, engines_only: bool) -> None:
         return
     console.print(f"Weir is at [bold]{stack.base_url}[/]", highlight=False)
     try:
+        from infra.cli.client import CommandError
         from infra.cli.first_run import welcome
 
-        welcome(stack.base_url, stack.clickhouse_url)
+        welcome(stack.base_url, stack.clickhouse_url, ending.asked)
+    except CommandError as error:
+        console.print(f"the first run's import failed: {error}", highlight=False, markup=False)
     except Exception as error:  # noqa: BLE001  the stack works without its welcome; say what failed
         console.print(f"the first run's import failed: {type(error).__name__}: {error}", highlight=False, markup=False)
 

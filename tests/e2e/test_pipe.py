@@ -119,6 +119,12 @@ def test_every_form_of_body_is_read(client: httpx.Client, media_type: str, packe
     assert (answer.status_code, answer.json().get("accepted")) == (202, 2)
 
 
+def test_a_media_type_that_is_not_known_is_told_so(client: httpx.Client) -> None:
+    answer = client.post("/api/v1/events", data={"event_type": "x"})
+    assert answer.status_code == 415
+    assert answer.headers["content-type"].startswith("application/problem+json")
+
+
 GOOD = json.dumps(event()).encode()
 
 

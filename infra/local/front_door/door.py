@@ -182,4 +182,7 @@ def _emulator_failed(answer: aiohttp.ClientResponse, content: bytes, request_id:
     log.warning("the emulator answered %d: %s", answer.status, content[:500].decode(errors="replace"))
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return problem(HTTPStatus.TOO_MANY_REQUESTS, "too many requests are under way", request_id)
+    if answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+        detail = "send application/json, application/x-ndjson or text/plain (curl needs -H 'Content-Type: …')"
+        return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, request_id)
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the function failed; its log says why", request_id)

@@ -1,0 +1,99 @@
+"""Enrich: one in is one out, good or bad; a retry makes the same rows; a bad message costs no neighbour."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from functions.enrich.assembly import Assembler
+from functions.enrich.pipeline import build_steps
+from functions.enrich.recording import Recorder
+from functions.enrich.service import EnrichService, Incoming
+from functions.enrich.timing import correct
+from functions.shared.adapters.memory_tables import MemoryTables
+from functions.shared.domain import ids, instants
+from schemas.envelope import Header, pack
+from schemas.validation import Validator
+
+AWS = Path(__file__).parents[3] / "events_samples" / "aws"
+NOW = 1_767_225_600_000_000_000
+SECOND = instants.SECOND
+
+
+def service(tables: MemoryTables) -> EnrichService:
+    return EnrichService(
+        Recorder(tables, lambda: "a"),
+        Assembler(Validator(), ["amount"]),
+        build_steps(None),
+        lambda: NOW,
+        lambda *_: None,
+    )
+
+
+def message(*events: Any, **header: Any) -> Incoming:
+    lines = [event if isinstance(event, bytes) else json.dumps(event).encode() for event in events]
+    head = Header(batch_id=ids.named("b", "1"), batch_size=len(lines), key_id="k", received_at=NOW, **header)
+    return Incoming("m", pack(head, lines), NOW, 1)
+
+
+EVENT = {"event_id": ids.named("e", "1"), "event_type": "purchase", "event_name": "Order", "platform": "web"}
+
+
+def test_the_sample_of_three_messages_is_four_rows_and_nothing_comes_again() -> None:
+    records = json.loads((AWS / "sqs-batch.json").read_text())["Records"]
+    messages = [Incoming(record["messageId"], record["body"].encode(), NOW, 1) for record in records]
+    tables = MemoryTables()
+    done = service(tables).handle(messages)
+    assert (done.again, done.counts["events"]) == ([], 4)
+    assert sorted(row.processing_status for _, row in tables.raw) == ["failed", "failed", "processed", "processed"]
+    assert any("not an envelope" in row.raw_data for _, row in tables.raw)
+
+
+def test_what_was_sent_is_kept_as_text_and_the_measures_are_taken_out() -> None:
+    tables = MemoryTables()
+    line = json.dumps(EVENT)[:-1].encode() + b',"properties":{"amount": 1.0, "t":"2026-01-01T00:00:00Z"}}'
+    service(tables).handle([message(line)])
+    row = tables.processed[0][1]
+    assert row.properties_text == '{"amount": 1.0, "t":"2026-01-01T00:00:00Z"}'
+    assert json.loads(row.metrics_text) == {"ingestion_lag_ms": 0, "payload_bytes": len(line), "amount": 1.0}
+    assert tables.raw[0][1].raw_data.encode() == line
+
+
+def test_a_user_of_any_name_gets_an_id_and_keeps_the_name() -> None:
+    tables = MemoryTables()
+    other = {**EVENT, "event_id": ids.named("e", "2"), "user_id": ids.named("u", "x").upper()}
+    service(tables).handle([message({**EVENT, "user_id": "ann"}, other)])
+    rows = {row.user_ref: row.user_id for _, row in tables.processed}
+    assert rows == {"ann": ids.named("user", "ann"), other["user_id"]: other["user_id"].lower()}
+
+
+def test_a_line_that_is_not_even_text_becomes_a_failed_row() -> None:
+    tables = MemoryTables()
+    header = {"ids": {0: ids.named("e", "9")}, "opaque": {0: "//4="}}
+    service(tables).handle([message(b"", **header)])
+    row = tables.raw[0][1]
+    assert (row.event_id, row.raw_encoding, row.raw_data) == (ids.named("e", "9"), "base64", "//4=")
+
+
+def test_the_clock_is_corrected_from_thirty_seconds_of_skew_on() -> None:
+    sent = "2025-12-31T23:00:00Z"
+    moment = instants.from_text(sent)
+    assert correct(sent, NOW - 30 * SECOND + 1, NOW).timestamp == moment
+    corrected = correct(sent, NOW - 30 * SECOND, NOW)
+    assert (corrected.timestamp, corrected.flags, corrected.original) == (
+        moment + 30 * SECOND,
+        ["clock_corrected"],
+        sent,
+    )
+
+
+def test_a_timestamp_more_than_a_minute_ahead_becomes_the_time_of_receipt() -> None:
+    ahead = (NOW + 60 * SECOND) // SECOND
+    assert correct(ahead, None, NOW).timestamp == NOW + 60 * SECOND
+    late = correct(ahead + 1, None, NOW)
+    assert (late.timestamp, late.flags) == (NOW, ["timestamp_in_future"])
+
+
+def test_an_absurd_clock_moves_no_event_before_the_oldest() -> None:
+    absurd = correct("2025-01-01T00:00:00Z", instants.from_text("9998-01-01T00:00:00Z"), NOW)
+    assert absurd.flags == ["clock_skew_absurd"]
+    assert absurd.timestamp == instants.from_text("2025-01-01T00:00:00Z")
