@@ -41,6 +41,7 @@ def migrate(
 ) -> list[str]:
     """Apply what is missing and return its names."""
     on_cluster = f" ON CLUSTER {_checked(cluster)}" if cluster else ""
+    _checked(database)
     with clickhouse_connect.get_client(
         dsn=url, username=user, password=password, database="default", autogenerate_session_id=False
     ) as server:
