@@ -1,202 +1,116 @@
-"""Recording deliveries so that of all deliveries of an event exactly one counts, whoever else writes at the same time.
+"""Record deliveries so that of all deliveries of an event exactly one counts, whoever else records it meanwhile.
 
-1. *Claim*: before any row, every delivery is written into the ledger under the id of this attempt.
-2. *Look*: only an event that another attempt claimed too needs care; its rows are looked up, and what already stands
-   there with an equal or better rank is not written again.
-3. *Write* the processed rows, then the raw rows.
-4. *Look again* and *reconcile*: of the rows of an event that more than one attempt wrote, the best stays.
+The way of a block, which is an *attempt* and has an id of its own:
 
-Of two attempts at one event the one that reads last sees both claims and both rows; the best row present is never
-deleted, and every other is deleted by its own writer or by the better one's. An attempt that dies in between is made
-again, because its message was not acknowledged. See ADR 0002.
+1. claim       write into the ledger what this attempt is about to store
+2. look        find rivals: other attempts that claimed the same events, now or ever; there normally are none
+3. insert      processed rows, then raw rows, but for those of which an equal or better one is there
+4. look again  of each event that has rivals keep the best row in each table, remove all others
+
+A claim is visible before its row is, so of two attempts the one that looks last sees both rows. The order among rows
+is total and the best row is never removed, so all remove from the same list. An attempt that dies on the way was not
+acknowledged: its message comes again, and the attempt that this makes does the looking (docs/adr/0002-identity.md).
 """
 
-import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from functions.shared.errors import StoreRefused, StoreUnavailable
-from functions.shared.ports import WriteReport
-from schemas.rows import Delivery, ProcessedRow, RawRow
-
-Rank = tuple[bool, int, str]
-Key = tuple[str, str]
+from functions.enrich.refusal import claim_all, insert_all
+from functions.enrich.tables import TABLES, Claim, EventTables, Place, Rank, Rival, StoredRow
+from functions.shared.ports import EventStore, WriteReport
+from schemas.rows import Delivery, RawRow
 
 
-class Standing(NamedTuple):
-    """A row that stands in a table: whose it is, how it ranks, and the attempt that wrote it."""
-
-    event_id: str
-    rank: Rank
-    attempt_id: str
-
-
-class EventTables(Protocol):
-    """The tables, as single statements. Each is visible to every other writer when it returns.
-
-    Raises :class:`StoreUnavailable`; inserts also :class:`StoreRefused`.
-    """
-
-    def claim(self, attempt_id: str, deliveries: Sequence[Delivery]) -> None:
-        """Write the deliveries into the ledger."""
-        ...
-
-    def contested(self, attempt_id: str, event_ids: Sequence[str]) -> set[str]:
-        """Those of the events that another attempt has claimed too."""
-        ...
-
-    def standing_raw(self, event_ids: Sequence[str]) -> list[Standing]:
-        """The raw rows of the events."""
-        ...
-
-    def standing_processed(self, event_ids: Sequence[str]) -> list[Standing]:
-        """The processed rows of the events."""
-        ...
-
-    def insert_raw(self, attempt_id: str, rows: Sequence[RawRow]) -> None:
-        """Write raw rows: all or none."""
-        ...
-
-    def insert_processed(self, attempt_id: str, rows: Sequence[ProcessedRow]) -> None:
-        """Write processed rows: all or none."""
-        ...
-
-    def delete_raw(self, keys: Sequence[Key]) -> None:
-        """Delete raw rows by (event_id, attempt_id)."""
-        ...
-
-    def delete_processed(self, keys: Sequence[Key]) -> None:
-        """Delete processed rows by (event_id, attempt_id)."""
-        ...
-
-
-class Recorder:
-    """The event store over :class:`EventTables`."""
+class Recorder(EventStore):
+    """The event store: the protocol above over the tables of a store. ``new_attempt`` makes a new UUID each time."""
 
     def __init__(self, tables: EventTables, new_attempt: Callable[[], str]) -> None:
         self._tables = tables
         self._new_attempt = new_attempt
 
     def record(self, deliveries: Sequence[Delivery]) -> WriteReport:
-        """Record every delivery; idempotent. Raises :class:`StoreUnavailable`: then acknowledge nothing."""
+        """Store the best delivery of each event. Safe to repeat after any failure, and beside other writers.
+
+        Raises :class:`~functions.shared.errors.StoreUnavailable`; then nothing may be acknowledged.
+        """
         if not deliveries:
             return WriteReport(0, 0, 0)
         attempt = self._new_attempt()
-        best = _best_of_each(deliveries)
-        self._tables.claim(attempt, deliveries)
-        raw, processed, crowded = self._missing(attempt, best)
-        known = len(best) - len(raw)
-        refused = self._insert_processed(attempt, processed)
-        raw = [_refused(row, refused[row.event_id]) if row.event_id in refused else row for row in raw]
-        failed_late = self._insert_raw(attempt, raw)
-        self._reconcile(attempt, crowded.union((row.event_id for row in raw), (row.event_id for row in processed)))
-        failed = sum(row.processing_status == "failed" for row in raw) + failed_late
-        return WriteReport(len(raw) - failed, failed, len(deliveries) - len(best) + known)
+        best = _best(deliveries)
+        claim_all(self._tables, attempt, [_claim(delivery) for delivery in deliveries])
+        rivals = self._tables.rivals(attempt, best.keys())
+        raw = insert_all(self._tables, attempt, *self._missing(best, rivals))
+        lost = self._reconcile(attempt, best, raw)
+        return _report(len(deliveries), raw, lost)
 
-    def _missing(self, attempt: str, best: dict[str, Delivery]) -> tuple[list[RawRow], list[ProcessedRow], set[str]]:
-        """The rows that have to be written, and the events of which too many rows stand already.
+    def _missing(self, best: dict[str, Delivery], rivals: Sequence[Rival]) -> tuple[list[Delivery], list[Delivery]]:
+        """The deliveries to insert as processed, and those to insert as raw: where no row as good is there."""
+        there = self._tables.rows(_places(best, rivals)) if rivals else []
+        rows = sorted(there, key=lambda row: row.order, reverse=True)
+        ranks = {table: {row.event_id: row.rank for row in rows if row.table == table} for table in TABLES}
+        valid = [one for one in best.values() if one.processed is not None]
+        return _better(valid, ranks["processed_events"]), _better(best.values(), ranks["raw_events"])
 
-        The latter are what an attempt leaves that died before it reconciled.
-        """
-        contested = sorted(self._tables.contested(attempt, list(best)))
-        if not contested:
-            processed = [one.processed for one in best.values() if one.processed is not None]
-            return [one.raw for one in best.values()], processed, set()
-        standing_raw = self._tables.standing_raw(contested)
-        standing_processed = self._tables.standing_processed(contested)
-        have_raw, have_processed = _best_ranks(standing_raw), _best_ranks(standing_processed)
-        raw, processed = [], []
-        for event_id, one in best.items():
-            if event_id in have_raw and have_raw[event_id] <= one.rank:
-                continue
-            raw.append(one.raw)
-            stands = event_id in have_processed and have_processed[event_id] <= one.rank
-            if one.processed is not None and not stands:
-                processed.append(one.processed)
-        crowded = {event_id for event_id, _ in (*_surplus(standing_raw), *_surplus(standing_processed))}
-        return raw, processed, crowded
-
-    def _reconcile(self, attempt: str, event_ids: set[str]) -> None:
-        contested = sorted(self._tables.contested(attempt, sorted(event_ids))) if event_ids else []
-        if not contested:
-            return
-        surplus = _surplus(self._tables.standing_processed(contested))
+    def _reconcile(self, attempt: str, best: dict[str, Delivery], raw: Sequence[RawRow]) -> set[str]:
+        """Remove all rows but the best of each event that has rivals; the events of which ours was not the best."""
+        rivals = self._tables.rivals(attempt, best.keys())
+        if not rivals:
+            return set()
+        # A writer may have died and left a statement at work: what it stores must be there when we look.
+        self._tables.await_idle({rival.attempt_id for rival in rivals})
+        contested = {rival.event_id for rival in rivals}
+        own = {Place(row.event_id, row.timestamp) for row in raw if row.event_id in contested}
+        surplus = _surplus(self._tables.rows(_places(best, rivals) | own))
         if surplus:
-            self._tables.delete_processed(surplus)
-        surplus = _surplus(self._tables.standing_raw(contested))
-        if surplus:
-            self._tables.delete_raw(surplus)
-
-    def _insert_processed(self, attempt: str, rows: Sequence[ProcessedRow]) -> dict[str, str]:
-        """Insert, bisecting what the store refuses; returns the reason of each event that it will never take."""
-        if not rows:
-            return {}
-        try:
-            self._tables.insert_processed(attempt, rows)
-        except StoreRefused as error:
-            if len(rows) == 1:
-                return {rows[0].event_id: str(error)}
-            middle = len(rows) // 2
-            return self._insert_processed(attempt, rows[:middle]) | self._insert_processed(attempt, rows[middle:])
-        return {}
-
-    def _insert_raw(self, attempt: str, rows: Sequence[RawRow]) -> int:
-        """As for processed rows; a refused row is written as failed at once. Returns how many were."""
-        if not rows:
-            return 0
-        try:
-            self._tables.insert_raw(attempt, rows)
-        except StoreRefused as error:
-            if len(rows) == 1:
-                return self._insert_as_failed(attempt, rows[0], str(error))
-            middle = len(rows) // 2
-            return self._insert_raw(attempt, rows[:middle]) + self._insert_raw(attempt, rows[middle:])
-        return 0
-
-    def _insert_as_failed(self, attempt: str, row: RawRow, reason: str) -> int:
-        try:
-            self._tables.insert_raw(attempt, [_refused(row, reason)])
-        except StoreRefused as error:
-            raise StoreUnavailable("The store refuses even the record of a failure.") from error
-        self._tables.delete_processed([(row.event_id, attempt)])
-        return int(row.processing_status != "failed")
+            self._tables.remove(surplus)
+        return {row.event_id for row in surplus if row.attempt_id == attempt and row.table == "raw_events"}
 
 
-def _best_of_each(deliveries: Iterable[Delivery]) -> dict[str, Delivery]:
+def _best(deliveries: Iterable[Delivery]) -> dict[str, Delivery]:
+    """The best delivery of each event of the block."""
     best: dict[str, Delivery] = {}
-    for one in deliveries:
-        other = best.get(one.raw.event_id)
-        if other is None or one.rank < other.rank:
-            best[one.raw.event_id] = one
+    for delivery in deliveries:
+        known = best.setdefault(delivery.raw.event_id, delivery)
+        if known is not delivery and delivery.rank < known.rank:
+            best[delivery.raw.event_id] = delivery
     return best
 
 
-def _best_ranks(rows: Iterable[Standing]) -> dict[str, Rank]:
-    ranks: dict[str, Rank] = {}
-    for row in rows:
-        ranks[row.event_id] = min(ranks.get(row.event_id, row.rank), row.rank)
-    return ranks
+def _better(deliveries: Collection[Delivery], ranks: dict[str, Rank]) -> list[Delivery]:
+    """Those that rank before the row that is there, or find none."""
+    if not ranks:
+        return list(deliveries)
+    return [one for one in deliveries if one.raw.event_id not in ranks or one.rank < ranks[one.raw.event_id]]
 
 
-def _surplus(rows: Iterable[Standing]) -> list[Key]:
-    best: dict[str, Standing] = {}
-    surplus: list[Key] = []
-    for row in sorted(rows, key=lambda row: (row.rank, row.attempt_id)):
-        if row.event_id in best:
-            if row.attempt_id != best[row.event_id].attempt_id:
-                surplus.append((row.event_id, row.attempt_id))
-        else:
-            best[row.event_id] = row
-    return surplus
-
-
-def _refused(row: RawRow, reason: str) -> RawRow:
-    """The row as a failure that keeps the event's bytes and says what the store said."""
-    return row._replace(
-        processing_status="failed",
-        error_message=json.dumps([{"loc": [], "code": "store_refused", "message": f"Refused: {reason}"}]),
-        error_codes=["store_refused"],
-        properties_text="{}",
-        context_text="{}",
-        timestamp=row.received_at,
+def _claim(delivery: Delivery) -> Claim:
+    raw, processed = delivery
+    failed = processed is None
+    return Claim(
+        raw.event_id, failed, raw.received_at, raw.digest, raw.timestamp, raw.batch_id, raw.batch_index, raw.key_id
     )
+
+
+def _places(best: dict[str, Delivery], rivals: Collection[Rival]) -> set[Place]:
+    """Everywhere a row of a contested event may stand."""
+    places = {Place(rival.event_id, rival.timestamp) for rival in rivals}
+    contested = {rival.event_id for rival in rivals}
+    return places | {Place(event_id, best[event_id].raw.timestamp) for event_id in contested}
+
+
+def _surplus(rows: Iterable[StoredRow]) -> list[StoredRow]:
+    """All rows but the best of each event in each table.
+
+    The tables are judged one by one: a valid delivery ranks before any failed one, so the best of both is the same
+    delivery as soon as its attempt has written both.
+    """
+    groups: defaultdict[tuple[str, str], list[StoredRow]] = defaultdict(list)
+    for row in rows:
+        groups[row.table, row.event_id].append(row)
+    return [row for group in groups.values() for row in sorted(group, key=lambda row: row.order)[1:]]
+
+
+def _report(received: int, raw: Sequence[RawRow], lost: Collection[str]) -> WriteReport:
+    kept = [row for row in raw if row.event_id not in lost] if lost else raw
+    failed = sum(row.processing_status == "failed" for row in kept)
+    return WriteReport(len(kept) - failed, failed, received - len(kept))

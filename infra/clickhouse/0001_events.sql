@@ -1,5 +1,5 @@
 -- The events, as they came and as enrichment left them, and the ledger of every delivery.
--- {{on_cluster}} and {{engine}} are rendered for one server or for a cluster.
+-- The placeholders are rendered for one server or for a cluster (migrate.py).
 CREATE TABLE IF NOT EXISTS raw_events {{on_cluster}}
 (
     event_id UUID,
@@ -13,8 +13,8 @@ CREATE TABLE IF NOT EXISTS raw_events {{on_cluster}}
     user_id Nullable(UUID),
     user_ref String,
     anonymous_id String,
-    properties_text String CODEC(ZSTD),
-    context_text String CODEC(ZSTD),
+    properties_text String DEFAULT '{}' CODEC(ZSTD),
+    context_text String DEFAULT '{}' CODEC(ZSTD),
     properties JSON(max_dynamic_paths = 128) DEFAULT properties_text,
     context JSON(max_dynamic_paths = 64) DEFAULT context_text,
     raw_data String CODEC(ZSTD),
@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS raw_events {{on_cluster}}
 ENGINE = {{engine}}
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (timestamp, event_type, event_id)
-SETTINGS {{durable}};
+SETTINGS {{settings}};
 
 CREATE TABLE IF NOT EXISTS processed_events {{on_cluster}}
 (
@@ -65,9 +65,9 @@ CREATE TABLE IF NOT EXISTS processed_events {{on_cluster}}
     user_id Nullable(UUID),
     user_ref String,
     anonymous_id String,
-    properties_text String CODEC(ZSTD),
-    context_text String CODEC(ZSTD),
-    metrics_text String CODEC(ZSTD),
+    properties_text String DEFAULT '{}' CODEC(ZSTD),
+    context_text String DEFAULT '{}' CODEC(ZSTD),
+    metrics_text String DEFAULT '{}' CODEC(ZSTD),
     properties JSON(max_dynamic_paths = 128) DEFAULT properties_text,
     context JSON(max_dynamic_paths = 64) DEFAULT context_text,
     metrics JSON(max_dynamic_paths = 32) DEFAULT metrics_text,
@@ -124,7 +124,7 @@ CREATE TABLE IF NOT EXISTS processed_events {{on_cluster}}
 ENGINE = {{engine}}
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (timestamp, event_type, event_id)
-SETTINGS {{durable}};
+SETTINGS {{settings}};
 
 -- Every attempt to record a delivery, written before its rows. The key sorts as the text of the id does
 -- (a UUID column would sort by its second half), so that the ids of one batch lie together.
@@ -141,10 +141,9 @@ CREATE TABLE IF NOT EXISTS event_deliveries {{on_cluster}}
     key_id LowCardinality(String),
     timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
     recorded_at DateTime64(9, 'UTC') DEFAULT now64(9) CODEC(Delta, ZSTD),
-    INDEX by_event event_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX by_batch batch_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_recorded recorded_at TYPE minmax GRANULARITY 1
 )
 ENGINE = {{engine}}
 ORDER BY event_key
-SETTINGS index_granularity = 1024, {{durable}};
+SETTINGS index_granularity = 1024, {{settings}};

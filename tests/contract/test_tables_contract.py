@@ -1,23 +1,28 @@
-"""The event tables: the fake and the real engine keep the same contract."""
+"""The event tables: the fake and the real engine keep the same contract, and recording holds over both."""
 
 import itertools
+import json
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from functions.enrich.recording import EventTables, Recorder
+from functions.enrich.recording import Recorder
+from functions.enrich.tables import Claim, EventTables, Place, StoredRow
 from functions.shared.adapters.clickhouse_tables import ClickHouseTables
 from functions.shared.adapters.memory_tables import MemoryTables
-from functions.shared.errors import StoreUnavailable
+from functions.shared.errors import StoreRefused, StoreUnavailable
 from functions.shared.settings import StoreSettings
 from infra.clickhouse.migrate import migrate
 from schemas.rows import Delivery
 from tests.support.clickhouse import ClickHouse
 from tests.support.deliveries import NOW, delivery
+
+DAY = 86_400_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -29,74 +34,123 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
     server.stop()
 
 
+def over(engine: ClickHouse) -> ClickHouseTables:
+    return ClickHouseTables(StoreSettings(clickhouse_url=engine.url))
+
+
 @pytest.fixture(params=["memory", "clickhouse"])
 def tables(request: pytest.FixtureRequest) -> EventTables:
-    if request.param == "memory":
-        return MemoryTables()
-    return ClickHouseTables(StoreSettings(clickhouse_url=request.getfixturevalue("engine").url))
+    return MemoryTables() if request.param == "memory" else over(request.getfixturevalue("engine"))
 
 
 def recorder(tables: EventTables) -> Recorder:
     return Recorder(tables, lambda: str(uuid.uuid4()))
 
 
-def standing(tables: EventTables, event_id: str) -> tuple[list[Any], list[Any]]:
-    raw = [row.rank for row in tables.standing_raw([event_id])]
-    return raw, [row.rank for row in tables.standing_processed([event_id])]
+def places(deliveries: Sequence[Delivery]) -> set[Place]:
+    return {Place(one.raw.event_id, at) for one in deliveries for at in (one.raw.timestamp, one.raw.received_at)}
+
+
+def standing(tables: EventTables, deliveries: Sequence[Delivery]) -> tuple[list[Any], list[Any]]:
+    """The ranks of the raw rows and of the processed rows of these deliveries' events."""
+    rows = tables.rows(places(deliveries))
+    raw = [row.rank for row in rows if row.table == "raw_events"]
+    return raw, [row.rank for row in rows if row.table == "processed_events"]
 
 
 def rivals(event_id: str) -> list[Delivery]:
-    day = 86_400_000_000_000
     return [
         delivery(event_id=event_id, failed=True, received_at=NOW - 5),
-        delivery(event_id=event_id, timestamp=NOW - 40 * day, received_at=NOW),
-        delivery(event_id=event_id, timestamp=NOW - 1, received_at=NOW + day),
+        delivery(event_id=event_id, timestamp=NOW - 40 * DAY, received_at=NOW),
+        delivery(event_id=event_id, timestamp=NOW - 1, received_at=NOW + DAY),
         delivery(event_id=event_id, timestamp=NOW, received_at=NOW, properties='{"a":1}'),
     ]
 
 
+def claim(one: Delivery) -> Claim:
+    row = one.raw
+    return Claim(
+        row.event_id, False, row.received_at, row.digest, row.timestamp, row.batch_id, row.batch_index, row.key_id
+    )
+
+
+def test_a_claim_is_seen_by_every_other_attempt_and_not_by_its_own(tables: EventTables) -> None:
+    one, two = delivery(), delivery()
+    mine, other = str(uuid.uuid4()), str(uuid.uuid4())
+    tables.claim(mine, [claim(one), claim(one), claim(two)])
+    assert tables.rivals(mine, [one.raw.event_id, two.raw.event_id]) == []
+    assert tables.rivals(other, [one.raw.event_id]) == [(one.raw.event_id, mine, one.raw.timestamp)]
+    assert len(tables.rivals(other, [one.raw.event_id, two.raw.event_id, str(uuid.uuid4())])) == 2
+
+
+def test_rows_are_found_where_they_stand_and_are_removed_by_event_and_attempt(tables: EventTables) -> None:
+    one, mine, other = delivery(timestamp=NOW - 7), str(uuid.uuid4()), str(uuid.uuid4())
+    assert one.processed is not None
+    for attempt in (mine, other):
+        tables.insert_processed(attempt, [one.processed])
+        tables.insert_raw(attempt, [one.raw])
+    rows = tables.rows(places([one]))
+    assert {(row.table, row.attempt_id, row.timestamp, row.rank) for row in rows} == {
+        (table, attempt, NOW - 7, one.rank) for table in ("raw_events", "processed_events") for attempt in (mine, other)
+    }
+    tables.remove([row for row in rows if (row.attempt_id == mine) == (row.table == "raw_events")])
+    assert {(row.table, row.attempt_id) for row in tables.rows(places([one]))} == {
+        ("raw_events", other),
+        ("processed_events", mine),
+    }
+
+
+def test_nothing_is_found_where_nothing_was_written(tables: EventTables) -> None:
+    assert tables.rows({Place(str(uuid.uuid4()), NOW)}) == []
+    assert tables.rows([]) == []
+    tables.remove([StoredRow("raw_events", str(uuid.uuid4()), str(uuid.uuid4()), NOW, (False, NOW, ""))])
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
 def test_of_all_deliveries_the_best_counts_whatever_the_order(tables: EventTables, order: tuple[int, ...]) -> None:
-    event_id = str(uuid.uuid4())
-    deliveries = rivals(event_id)
+    deliveries = rivals(str(uuid.uuid4()))
     for index in order:
         recorder(tables).record([deliveries[index]])
     best = min(one.rank for one in deliveries)
-    assert standing(tables, event_id) == ([best], [best])
+    assert standing(tables, deliveries) == ([best], [best])
 
 
 def test_every_delivery_is_counted_as_exactly_one_thing(tables: EventTables) -> None:
-    event_id = str(uuid.uuid4())
-    report = recorder(tables).record([*rivals(event_id), delivery(failed=True), delivery()])
-    assert report == (2, 1, 3)
+    block = [*rivals(str(uuid.uuid4())), delivery(failed=True), delivery()]
+    assert recorder(tables).record(block) == (2, 1, 3)
 
 
 def test_a_retry_changes_nothing(tables: EventTables) -> None:
     block = [delivery(), delivery(failed=True), delivery()]
-    recorder(tables).record(block)
-    before = [standing(tables, one.raw.event_id) for one in block]
-    recorder(tables).record(block)
-    recorder(tables).record(list(reversed(block)))
-    assert [standing(tables, one.raw.event_id) for one in block] == before
+    assert recorder(tables).record(block) == (2, 1, 0)
+    before = [standing(tables, [one]) for one in block]
+    assert recorder(tables).record(block) == (0, 0, 3)
+    assert recorder(tables).record(list(reversed(block))) == (0, 0, 3)
+    assert [standing(tables, [one]) for one in block] == before
     assert all(len(raw) == 1 for raw, _ in before)
 
 
-@pytest.mark.parametrize("dies_at", ["claim", "contested", "insert_processed", "insert_raw", "reconcile"])
-def test_an_attempt_that_died_is_completed_by_the_next(tables: EventTables, dies_at: str) -> None:
-    block = [delivery(), delivery(failed=True)]
+STEPS = ("claim", "rivals", "insert_processed", "insert_raw", "rivals 2", "await_idle", "rows", "remove")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("dies_at", STEPS)
+def test_an_attempt_that_died_is_completed_by_the_next(tables: EventTables, dies_at: str, moment: str) -> None:
+    worse = [delivery(failed=True), delivery(received_at=NOW + 9)]
+    block = [delivery(event_id=worse[0].raw.event_id), delivery(event_id=worse[1].raw.event_id), delivery()]
+    recorder(tables).record(worse)
 
     class Dying:
         looks = 0
 
         def __getattr__(self, name: str) -> Any:
             def call(*given: Any) -> Any:
-                self.looks += name == "contested"
-                if name == dies_at and name != "insert_raw":
-                    raise StoreUnavailable("died")
-                if name == "contested" and dies_at == "reconcile" and self.looks == 2:
+                self.looks += name == "rivals"
+                here = dies_at == (f"{name} {self.looks}" if name == "rivals" and self.looks > 1 else name)
+                if here and moment == "before":
                     raise StoreUnavailable("died")
                 done = getattr(tables, name)(*given)
-                if name == dies_at:
+                if here:
                     raise StoreUnavailable("died")
                 return done
 
@@ -105,25 +159,28 @@ def test_an_attempt_that_died_is_completed_by_the_next(tables: EventTables, dies
     with pytest.raises(StoreUnavailable):
         recorder(Dying()).record(block)
     recorder(tables).record(block)
-    assert [tuple(map(len, standing(tables, one.raw.event_id))) for one in block] == [(1, 1), (1, 0)]
+    assert [standing(tables, [one, *worse]) for one in block[:1]]
+    for one in block:
+        assert standing(tables, [one, *(old for old in worse if old.raw.event_id == one.raw.event_id)]) == (
+            [one.rank],
+            [one.rank],
+        )
 
 
-def test_many_writers_of_the_same_events_leave_one_row_of_each(tables: EventTables) -> None:
-    ids = [str(uuid.uuid4()) for _ in range(20)]
+def test_many_writers_of_the_same_events_leave_one_row_of_each(tables: EventTables, request: Any) -> None:
+    ids = [str(uuid.uuid4()) for _ in range(40)]
     by_event = {event_id: rivals(event_id) for event_id in ids}
-    blocks = [[by_event[event_id][index] for event_id in ids] for index in range(4)] * 2
+    blocks = [[by_event[event_id][index] for event_id in ids] for index in range(4)] * 4
 
-    def write(block: list[Delivery]) -> None:
-        own: EventTables = tables
-        if isinstance(tables, ClickHouseTables):
-            own = ClickHouseTables(tables.settings)
-        recorder(own).record(block)
+    def write(block: list[Delivery]) -> int:
+        own = over(request.getfixturevalue("engine")) if isinstance(tables, ClickHouseTables) else tables
+        return sum(recorder(own).record(block))
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(write, blocks))
-    for event_id in ids:
-        best = min(one.rank for one in by_event[event_id])
-        assert standing(tables, event_id) == ([best], [best])
+        assert list(pool.map(write, blocks)) == [len(ids)] * len(blocks)
+    for deliveries in by_event.values():
+        best = min(one.rank for one in deliveries)
+        assert standing(tables, deliveries) == ([best], [best])
 
 
 def test_rows_of_more_than_a_hundred_months_go_in_one_block(tables: EventTables) -> None:
@@ -132,54 +189,147 @@ def test_rows_of_more_than_a_hundred_months_go_in_one_block(tables: EventTables)
     assert recorder(tables).record(block).stored == 130
 
 
+HOSTILE = [
+    '{"a":{"b":1},"a.b":2}',
+    '{"n":18446744073709551615}',
+    '{"n":-9223372036854775808}',
+    '{"when":"2026-01-01T00:00:00Z"}',
+    '{"x":null,"y":{},"z":[]}',
+    '{"":1}',
+    '{".":1,"..":2,"a.":3,".a":4}',
+    '{"a":1,"a":2}',
+    '{"mixed":[1,"a",{"b":2}]}',
+    '{"mixed":7}',
+    '{"mixed":"seven"}',
+    '{"mixed":{"deep":1}}',
+    '{"\\u0000":"\\u0000"}',
+    '{"a`b":1,"c\\\\d":2,"e\\"f":3}',
+    '{"big":1e308,"small":5e-324}',
+    '{"a":' + '{"a":' * 14 + "1" + "}" * 15,
+    json.dumps({f"key_{number}": number for number in range(2_000)}),
+]
+
+
 def test_hostile_json_costs_no_neighbour(tables: EventTables) -> None:
-    hostile = [
-        '{"a":{"b":1},"a.b":2}',
-        '{"n":18446744073709551615}',
-        '{"when":"2026-01-01T00:00:00Z"}',
-        '{"x":null,"y":{},"z":[]}',
-        '{"":1}',
-        '{"mixed":[1,"a",{"b":2}]}',
-        '{"mixed":7}',
-        '{"mixed":"seven"}',
-        '{"mixed":{"deep":1}}',
-        '{"\\u0000":"\\u0000"}',
-    ]
-    block = [delivery(properties=text) for text in hostile]
-    report = recorder(tables).record(block)
-    assert report.stored + report.failed == len(hostile)
-    assert report.failed == 0
+    block = [delivery(properties=text) for text in HOSTILE]
+    assert recorder(tables).record(block) == (len(HOSTILE), 0, 0)
 
 
-def test_a_refused_row_is_found_and_its_neighbours_are_stored() -> None:
-    block = [delivery(event_name="poison" if index == 5 else "fine") for index in range(9)]
-    tables = MemoryTables(lambda row: row.event_name == "poison" and getattr(row, "processing_status", "") != "failed")
-    assert recorder(tables).record(block) == (8, 1, 0)
-    assert recorder(tables).record(block).failed <= 1
-    assert len(tables.raw) == 9
-    assert len(tables.processed) == 8
+def test_what_was_sent_is_stored_as_it_was_and_dates_stay_texts(engine: ClickHouse) -> None:
+    one = delivery(properties='{"when":"2026-01-01T00:00:00Z","a":{"b":1},"a.b":2}', timestamp=NOW + 123_456_789)
+    recorder(over(engine)).record([one])
+    sql = (
+        "SELECT properties_text, dynamicType(properties.when), toUnixTimestamp64Nano(timestamp), stored_at > now() - 60"
+        f" FROM %s WHERE event_id = '{one.raw.event_id}'"
+    )
+    for table in ("raw_events", "processed_events"):
+        assert rows(engine, sql % table) == [(one.raw.properties_text, "String", NOW + 123_456_789, 1)]
 
 
-def test_a_row_that_the_engine_refuses_becomes_failed(engine: ClickHouse) -> None:
-    tables = ClickHouseTables(StoreSettings(clickhouse_url=engine.url))
-    block = [delivery(), delivery(properties="{broken"), delivery()]
-    assert recorder(tables).record(block) == (2, 1, 0)
-    raw, processed = standing(tables, block[1].raw.event_id)
+@pytest.mark.parametrize("text", ["{broken", "[1]", '{"a":1', "7", "", '{"a":01}'])
+def test_a_row_that_the_engine_refuses_becomes_failed(engine: ClickHouse, text: str) -> None:
+    block = [delivery(), delivery(properties=text), delivery()]
+    assert recorder(over(engine)).record(block) == (2, 1, 0)
+    raw, processed = standing(over(engine), block[1:2])
     assert (raw[0][0], processed) == (True, [])
 
 
-def test_a_store_that_is_away_is_told_as_such_and_heals(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"event_name": "\ud800"},
+        {"raw_data": "\ud800"},
+        {"geo_latitude": "x"},
+        {"user_id": "no uuid"},
+        {"key_id": "\ud800"},
+    ],
+    ids=str,
+)
+def test_a_value_that_no_column_holds_costs_no_neighbour(engine: ClickHouse, changed: dict[str, Any]) -> None:
+    bad = delivery()
+    bad = bad._replace(
+        raw=bad.raw._replace(**{name: value for name, value in changed.items() if name in bad.raw._fields}),
+        processed=bad.processed._replace(
+            **{name: value for name, value in changed.items() if name in bad.processed._fields}
+        ),
+    )
+    block = [delivery(), bad, delivery()]
+    assert recorder(over(engine)).record(block) == (2, 1, 0)
+    raw, processed = standing(over(engine), block)
+    assert (len(raw), len(processed)) == (3, 2)
+
+
+def test_a_refusal_is_told_from_an_outage_and_tells_no_value(engine: ClickHouse) -> None:
+    bad = delivery(properties="{secret-value")
+    assert bad.processed is not None
+    with pytest.raises(StoreRefused) as refused:
+        over(engine).insert_processed(str(uuid.uuid4()), [bad.processed])
+    assert "secret-value" not in str(refused.value)
+    nowhere = ClickHouseTables(StoreSettings(clickhouse_url=engine.url, clickhouse_database="nowhere"))
+    with pytest.raises(StoreUnavailable):
+        nowhere.insert_processed(str(uuid.uuid4()), [bad.processed])
+
+
+def test_a_statement_that_outlives_its_writer_is_waited_for(engine: ClickHouse) -> None:
+    attempt, started, ended = str(uuid.uuid4()), threading.Event(), threading.Event()
+
+    def at_work() -> None:
+        with engine_client(engine) as client:
+            started.set()
+            client.command(
+                "INSERT INTO schema_migrations (name) SELECT 'x' FROM numbers(4) WHERE sleepEachRow(0.3) > 0",
+                settings={"log_comment": attempt, "max_block_size": 1},
+            )
+        ended.set()
+
+    thread = threading.Thread(target=at_work)
+    thread.start()
+    started.wait()
+    tables = over(engine)
+    while attempt not in tables.running():
+        assert not ended.is_set()
+    tables.await_idle({attempt, str(uuid.uuid4())})
+    assert attempt not in tables.running()
+    thread.join()
+    hurried = ClickHouseTables(StoreSettings(clickhouse_url=engine.url, clickhouse_timeout_seconds=0.2))
+    hurried.await_idle({attempt})
+
+
+def test_an_insert_that_is_repeated_is_known_again(engine: ClickHouse) -> None:
+    one, attempt = delivery(), str(uuid.uuid4())
+    tables = over(engine)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("functions.shared.adapters.clickhouse_tables.uuid.uuid4", lambda: "the same token")
+        for _ in range(2):
+            tables.insert_raw(attempt, [one.raw])
+    assert len(standing(tables, [one])[0]) == 1
+
+
+def test_what_was_acknowledged_survives_kill_9_and_the_store_heals(tmp_path: Path) -> None:
     server = ClickHouse(tmp_path / "data")
     server.start()
     migrate(server.url, "weir")
-    tables = ClickHouseTables(StoreSettings(clickhouse_url=server.url))
-    block = [delivery()]
+    tables = over(server)
+    block = [delivery() for _ in range(50)]
     recorder(tables).record(block)
     server.kill()
     with pytest.raises(StoreUnavailable):
         recorder(tables).record([delivery()])
     server.start()
-    later = delivery()
-    recorder(tables).record([later])
-    assert [len(standing(tables, one.raw.event_id)[0]) for one in (*block, later)] == [1, 1]
+    assert recorder(tables).record(block) == (0, 0, 50)
+    assert recorder(tables).record([delivery()]) == (1, 0, 0)
+    for table in ("raw_events", "processed_events"):
+        assert rows(server, f"SELECT count(), uniqExact(event_id) FROM {table}") == [(51, 51)]
     server.stop()
+
+
+def engine_client(engine: ClickHouse) -> Any:
+    from clickhouse_connect import get_client
+
+    return get_client(dsn=engine.url, database="weir", autogenerate_session_id=False)
+
+
+def rows(engine: ClickHouse, sql: str) -> list[tuple[Any, ...]]:
+    """What a plain query answers, as any client would see it."""
+    with engine_client(engine) as client:
+        return [tuple(row) for row in client.query(sql).result_rows]

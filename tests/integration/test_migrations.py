@@ -1,13 +1,19 @@
 """Migrations may run twice and at once, make durable tables, and render for a cluster."""
 
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import clickhouse_connect
 import pytest
 
+from functions.enrich.tables import Place
+from functions.shared.adapters.clickhouse_tables import ClickHouseTables
+from functions.shared.settings import StoreSettings
 from infra.clickhouse.migrate import migrate, migrations, render
+from schemas.rows import ProcessedRow, RawRow
 from tests.support.clickhouse import ClickHouse
+from tests.support.deliveries import delivery
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +29,8 @@ def test_four_at_once_leave_the_tables_once_and_a_later_run_has_nothing_to_do(en
         list(pool.map(lambda _: migrate(engine.url, "many"), range(4)))
     assert migrate(engine.url, "many") == []
     with clickhouse_connect.get_client(dsn=engine.url, database="many") as client:
-        names = {row[0] for row in client.query("SELECT DISTINCT name FROM schema_migrations").result_rows}
-    assert names == {name for name, _ in migrations()}
+        names = [row[0] for row in client.query("SELECT name FROM schema_migrations ORDER BY name").result_rows]
+    assert names == [name for name, _ in migrations()]
 
 
 def test_every_table_is_on_the_disk_before_an_insert_is_answered(engine: ClickHouse) -> None:
@@ -33,7 +39,44 @@ def test_every_table_is_on_the_disk_before_an_insert_is_answered(engine: ClickHo
         query = "SELECT name, engine_full FROM system.tables WHERE database = 'durable'"
         tables = dict(client.query(query).result_rows)
     assert {"raw_events", "processed_events", "event_deliveries"} <= tables.keys()
-    assert all("fsync_after_insert = 1" in text and "fsync_part_directory = 1" in text for text in tables.values())
+    wanted = ("fsync_after_insert = 1", "fsync_part_directory = 1", "min_rows_to_fsync_after_merge = 1")
+    assert [(name, one) for name, text in tables.items() for one in wanted if one not in text] == []
+
+
+def test_every_statement_does_no_harm_when_it_runs_again(engine: ClickHouse) -> None:
+    migrate(engine.url, "again")
+    with clickhouse_connect.get_client(dsn=engine.url, database="again") as client:
+        for _, text in migrations():
+            for statement in render(text):
+                client.command(statement)
+
+
+def test_the_columns_of_the_rows_are_those_of_the_tables(engine: ClickHouse) -> None:
+    migrate(engine.url, "columns")
+    own = {"attempt_id", "stored_at", "properties", "context", "metrics"}
+    with clickhouse_connect.get_client(dsn=engine.url) as client:
+        for table, fields in (("raw_events", RawRow._fields), ("processed_events", ProcessedRow._fields)):
+            query = f"SELECT name FROM system.columns WHERE database = 'columns' AND table = '{table}'"
+            assert {row[0] for row in client.query(query).result_rows} - own == set(fields)
+
+
+def test_a_delete_writes_a_small_part_and_leaves_the_others_as_they_are(engine: ClickHouse) -> None:
+    migrate(engine.url, "deletes")
+    tables = ClickHouseTables(StoreSettings(clickhouse_url=engine.url, clickhouse_database="deletes"))
+    one, attempt = delivery(), str(uuid.uuid4())
+    tables.insert_raw(attempt, [delivery().raw for _ in range(100)])
+    tables.insert_raw(attempt, [one.raw])
+    parts = "SELECT name FROM system.parts WHERE database = 'deletes' AND table = 'raw_events' AND active"
+    with clickhouse_connect.get_client(dsn=engine.url, database="deletes") as client:
+        client.command("SYSTEM STOP MERGES raw_events")
+        before = {row[0] for row in client.query(parts).result_rows}
+        tables.remove(tables.rows([Place(one.raw.event_id, one.raw.timestamp)]))
+        after = {row[0] for row in client.query(parts).result_rows}
+        assert before <= after
+        assert client.query("SELECT count() FROM raw_events").result_rows == [(100,)]
+        client.command("SYSTEM START MERGES raw_events")
+        client.command("OPTIMIZE TABLE raw_events FINAL")
+        assert client.query("SELECT count() FROM raw_events").result_rows == [(100,)]
 
 
 def test_for_a_cluster_every_table_is_replicated_on_it() -> None:

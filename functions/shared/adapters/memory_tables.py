@@ -1,70 +1,74 @@
 """The event tables in memory: the fake for unit tests, held to the same contract as the real ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 
-from functions.enrich.recording import Key, Standing
+from functions.enrich.tables import Claim, Place, Rival, StoredRow
 from functions.shared.errors import StoreRefused
-from schemas.rows import Delivery, ProcessedRow, RawRow
+from schemas.rows import ProcessedRow, RawRow
 
 
 class MemoryTables:
-    """Lists of rows. ``refuses`` says which rows the store would never take."""
+    """Lists of rows, each beside the attempt that wrote it. ``refuses`` says which rows the store would never take."""
 
-    def __init__(self, refuses: Callable[[RawRow | ProcessedRow], bool] = lambda _: False) -> None:
-        self.claims: list[tuple[str, str]] = []
+    def __init__(self, refuses: Callable[[RawRow | ProcessedRow | Claim], bool] = lambda _: False) -> None:
+        self.claims: list[tuple[str, Claim]] = []
         self.raw: list[tuple[str, RawRow]] = []
         self.processed: list[tuple[str, ProcessedRow]] = []
         self._refuses = refuses
         self._lock = Lock()
 
-    def claim(self, attempt_id: str, deliveries: Sequence[Delivery]) -> None:
+    def claim(self, attempt_id: str, claims: Sequence[Claim]) -> None:
         """See the port."""
-        self.claims += [(one.raw.event_id, attempt_id) for one in deliveries]
+        self._accept(claims)
+        with self._lock:
+            self.claims += [(attempt_id, claim) for claim in claims]
 
-    def contested(self, attempt_id: str, event_ids: Sequence[str]) -> set[str]:
+    def rivals(self, attempt_id: str, event_ids: Collection[str]) -> list[Rival]:
         """See the port."""
         wanted = set(event_ids)
-        return {event_id for event_id, attempt in self.claims if event_id in wanted and attempt != attempt_id}
-
-    def standing_raw(self, event_ids: Sequence[str]) -> list[Standing]:
-        """See the port."""
-        return [
-            Standing(row.event_id, (row.processing_status == "failed", row.received_at, row.digest), attempt)
-            for attempt, row in self.raw
-            if row.event_id in set(event_ids)
-        ]
-
-    def standing_processed(self, event_ids: Sequence[str]) -> list[Standing]:
-        """See the port."""
-        return [
-            Standing(row.event_id, (False, row.received_at, row.digest), attempt)
-            for attempt, row in self.processed
-            if row.event_id in set(event_ids)
-        ]
-
-    def insert_raw(self, attempt_id: str, rows: Sequence[RawRow]) -> None:
-        """See the port."""
-        if any(map(self._refuses, rows)):
-            raise StoreRefused("told to")
         with self._lock:
-            self.raw += [(attempt_id, row) for row in rows]
+            found = [(attempt, claim) for attempt, claim in self.claims if claim.event_id in wanted]
+        return list({Rival(claim.event_id, by, claim.timestamp) for by, claim in found if by != attempt_id})
+
+    def rows(self, places: Collection[Place]) -> list[StoredRow]:
+        """See the port."""
+        wanted = set(places)
+        with self._lock:
+            found = [StoredRow("processed_events", *_standing(row, by, False)) for by, row in self.processed] + [
+                StoredRow("raw_events", *_standing(row, by, row.processing_status != "processed"))
+                for by, row in self.raw
+            ]
+        return [row for row in found if Place(row.event_id, row.timestamp) in wanted]
 
     def insert_processed(self, attempt_id: str, rows: Sequence[ProcessedRow]) -> None:
         """See the port."""
-        if any(map(self._refuses, rows)):
-            raise StoreRefused("told to")
+        self._accept(rows)
         with self._lock:
             self.processed += [(attempt_id, row) for row in rows]
 
-    def delete_raw(self, keys: Sequence[Key]) -> None:
+    def insert_raw(self, attempt_id: str, rows: Sequence[RawRow]) -> None:
         """See the port."""
+        self._accept(rows)
         with self._lock:
-            self.raw = [(attempt, row) for attempt, row in self.raw if (row.event_id, attempt) not in set(keys)]
+            self.raw += [(attempt_id, row) for row in rows]
 
-    def delete_processed(self, keys: Sequence[Key]) -> None:
+    def remove(self, rows: Sequence[StoredRow]) -> None:
         """See the port."""
+        doomed = {(row.table, row.event_id, row.attempt_id) for row in rows}
         with self._lock:
             self.processed = [
-                (attempt, row) for attempt, row in self.processed if (row.event_id, attempt) not in set(keys)
+                (by, row) for by, row in self.processed if ("processed_events", row.event_id, by) not in doomed
             ]
+            self.raw = [(by, row) for by, row in self.raw if ("raw_events", row.event_id, by) not in doomed]
+
+    def await_idle(self, attempt_ids: Collection[str]) -> None:
+        """See the port. Nothing is ever at work here when a call has returned."""
+
+    def _accept(self, rows: Sequence[RawRow | ProcessedRow | Claim]) -> None:
+        if any(map(self._refuses, rows)):
+            raise StoreRefused("told to")
+
+
+def _standing(row: RawRow | ProcessedRow, attempt_id: str, failed: bool) -> tuple[str, str, int, tuple[bool, int, str]]:
+    return row.event_id, attempt_id, row.timestamp, (failed, row.received_at, row.digest)

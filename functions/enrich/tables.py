@@ -1,0 +1,94 @@
+"""What recording needs of a store: a ledger of claims and two tables of rows, as one narrow protocol.
+
+Every method is one step: when it returns it has happened, is durable, and can be seen by everyone. A step may raise
+:class:`~functions.shared.errors.StoreUnavailable`; then it has happened, or has not, or still will, until somebody has
+called :meth:`EventTables.await_idle` for its attempt.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from schemas.rows import ProcessedRow, RawRow
+
+Table = Literal["processed_events", "raw_events"]
+TABLES: tuple[Table, ...] = ("processed_events", "raw_events")
+Rank = tuple[bool, int, str]
+
+
+class Claim(NamedTuple):
+    """One delivery that an attempt is about to record: what it is, and at which timestamp its row will stand."""
+
+    event_id: str
+    failed: bool
+    received_at: int
+    digest: str
+    timestamp: int
+    batch_id: str
+    batch_index: int
+    key_id: str
+
+
+class Rival(NamedTuple):
+    """That another attempt claimed the event, and the timestamp of its row, should there be one."""
+
+    event_id: str
+    attempt_id: str
+    timestamp: int
+
+
+class Place(NamedTuple):
+    """Where a row of an event may stand."""
+
+    event_id: str
+    timestamp: int
+
+
+class StoredRow(NamedTuple):
+    """A row that is there: whose it is, where it stands, and how it ranks."""
+
+    table: Table
+    event_id: str
+    attempt_id: str
+    timestamp: int
+    rank: Rank
+
+    @property
+    def order(self) -> tuple[Rank, str]:
+        """The smallest counts. Equal deliveries are told apart by their attempts, so that all agree on one."""
+        return (self.rank, self.attempt_id)
+
+
+class EventTables(Protocol):
+    """The ledger and the tables. Any method may raise :class:`~functions.shared.errors.StoreUnavailable`.
+
+    Those that write rows also :class:`~functions.shared.errors.StoreRefused`, when the store will never take this
+    block; then nothing of it was written.
+    """
+
+    def claim(self, attempt_id: str, claims: Sequence[Claim]) -> None:
+        """Write claims into the ledger."""
+        ...
+
+    def rivals(self, attempt_id: str, event_ids: Collection[str]) -> list[Rival]:
+        """Claims on these events by any other attempt, ever."""
+        ...
+
+    def rows(self, places: Collection[Place]) -> list[StoredRow]:
+        """The rows in these places in both tables; rows of the same events elsewhere may be among them."""
+        ...
+
+    def insert_processed(self, attempt_id: str, rows: Sequence[ProcessedRow]) -> None:
+        """Insert processed rows."""
+        ...
+
+    def insert_raw(self, attempt_id: str, rows: Sequence[RawRow]) -> None:
+        """Insert raw rows."""
+        ...
+
+    def remove(self, rows: Sequence[StoredRow]) -> None:
+        """Delete rows by event and attempt, each in its table."""
+        ...
+
+    def await_idle(self, attempt_ids: Collection[str]) -> None:
+        """Return when no insert of these attempts is at work in the store any more, though its writer may be dead."""
+        ...
