@@ -5,13 +5,14 @@ The way of a block, which is an *attempt* and has an id of its own:
 1. claim       write into the ledger what this attempt is about to store
 2. look        find rivals: other attempts that claimed the same events, now or ever; there normally are none
 3. insert      processed rows, then raw rows, but for those of which an equal or better one is there
-4. look again  of each event that has rivals keep the best row in each table, remove all others
+4. look again  for rivals that came late; of each event that has any keep the best row in each table, remove all others
 
 A claim is visible before its row is, so of two attempts the one that looks last sees both rows. The order among rows
 is total and the best row is never removed, so all remove from the same list. An attempt that dies on the way was not
 acknowledged: its message comes again, and the attempt that this makes does the looking (docs/adr/0002-identity.md).
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 
@@ -38,9 +39,11 @@ class Recorder(EventStore):
         attempt = self._new_attempt()
         best = _best(deliveries)
         claim_all(self._tables, attempt, [_claim(delivery) for delivery in deliveries])
+        looked = time.monotonic()
         rivals = self._tables.rivals(attempt, best.keys())
         raw = insert_all(self._tables, attempt, *self._missing(best, rivals))
-        lost = self._reconcile(attempt, best, raw)
+        late = self._tables.late_rivals(attempt, best.keys(), time.monotonic() - looked)
+        lost = self._reconcile(attempt, best, raw, {*rivals, *late})
         return _report(len(deliveries), raw, lost)
 
     def _missing(self, best: dict[str, Delivery], rivals: Sequence[Rival]) -> tuple[list[Delivery], list[Delivery]]:
@@ -51,9 +54,10 @@ class Recorder(EventStore):
         valid = [one for one in best.values() if one.processed is not None]
         return _better(valid, ranks["processed_events"]), _better(best.values(), ranks["raw_events"])
 
-    def _reconcile(self, attempt: str, best: dict[str, Delivery], raw: Sequence[RawRow]) -> set[str]:
+    def _reconcile(
+        self, attempt: str, best: dict[str, Delivery], raw: Sequence[RawRow], rivals: Collection[Rival]
+    ) -> set[str]:
         """Remove all rows but the best of each event that has rivals; the events of which ours was not the best."""
-        rivals = self._tables.rivals(attempt, best.keys())
         if not rivals:
             return set()
         # A writer may have died and left a statement at work: what it stores must be there when we look.

@@ -73,6 +73,10 @@ class EventTables(Protocol):
         """Claims on these events by any other attempt, ever."""
         ...
 
+    def late_rivals(self, attempt_id: str, event_ids: Collection[str], seconds: float, /) -> list[Rival]:
+        """Of the rivals at least all that could not be seen yet ``seconds`` ago. Cheaper than to ask for all again."""
+        ...
+
     def rows(self, places: Collection[Place]) -> list[StoredRow]:
         """The rows in these places in both tables; rows of the same events elsewhere may be among them."""
         ...

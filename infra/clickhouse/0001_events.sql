@@ -126,12 +126,14 @@ PARTITION BY toYYYYMM(timestamp)
 ORDER BY (timestamp, event_type, event_id)
 SETTINGS {{settings}};
 
--- Every attempt to record a delivery, written before its rows. The key sorts as the text of the id does
--- (a UUID column would sort by its second half), so that the ids of one batch lie together.
+-- Every attempt to record a delivery, written before its rows. The key sorts as the text of the id does (a UUID column
+-- would sort by its second half), so that the ids of a batch that were made in order lie together. Ids at random are
+-- looked up one by one: small granules, each a block of its own that needs no unpacking. Partitions by year only serve
+-- to keep the bounds of recorded_at of each part, by which a look for late claims passes over all old ones.
 CREATE TABLE IF NOT EXISTS event_deliveries {{on_cluster}}
 (
     event_id UUID,
-    event_key FixedString(16) MATERIALIZED UUIDStringToNum(toString(event_id)),
+    event_key FixedString(16) MATERIALIZED UUIDToNum(event_id) CODEC(NONE),
     failed Bool,
     received_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
     digest String,
@@ -145,5 +147,6 @@ CREATE TABLE IF NOT EXISTS event_deliveries {{on_cluster}}
     INDEX by_recorded recorded_at TYPE minmax GRANULARITY 1
 )
 ENGINE = {{engine}}
+PARTITION BY toYear(recorded_at)
 ORDER BY event_key
-SETTINGS index_granularity = 1024, {{settings}};
+SETTINGS index_granularity = 256, min_compress_block_size = 4096, {{settings}};

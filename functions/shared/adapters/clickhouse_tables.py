@@ -21,6 +21,9 @@ _log = logging.getLogger("weir.clickhouse")
 _INT64 = 2**63
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
+_STALE_SECONDS = 1.0
+# How far the clocks of a cluster's servers may be apart.
+_SKEW_SECONDS = 40.0
 # The errors that the same bytes meet again for ever: what cannot be read, converted, or held by a column. A code too
 # many costs a bisection, whose halves are then taken; a code too few costs the block its neighbours.
 _REFUSALS = frozenset(
@@ -77,14 +80,30 @@ class ClickHouseTables:
         self._insert("raw_events", RawRow._fields, attempt_id, rows)
 
     def rivals(self, attempt_id: str, event_ids: Collection[str]) -> list[Rival]:
-        """See the port. The ledger is sorted by the 16 bytes of the id; they travel as one text, which parses fast."""
+        """See the port."""
+        return self._rivals(attempt_id, event_ids, "")
+
+    def late_rivals(self, attempt_id: str, event_ids: Collection[str], seconds: float) -> list[Rival]:
+        """See the port. Old parts of the ledger are passed over by their partition's bounds on the time."""
+        window = int((seconds + self._seconds + _SKEW_SECONDS) * 1e9)
+        return self._rivals(attempt_id, event_ids, f" AND recorded_at > now64(9) - toIntervalNanosecond({window})")
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._guard:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _rivals(self, attempt_id: str, event_ids: Collection[str], late: str) -> list[Rival]:
+        # The ledger is sorted by the 16 bytes of the id; they travel as one text, which parses fast.
         packed = "".join(event_ids).replace("-", "")
         bytes.fromhex(packed)
         found = self._select(
             "SELECT DISTINCT toString(event_id), toString(attempt_id), toUnixTimestamp64Nano(timestamp)"
-            " FROM event_deliveries WHERE event_key IN (SELECT toFixedString(substring(unhex("
+            " FROM event_deliveries PREWHERE event_key IN (SELECT toFixedString(substring(unhex("
             f"'{packed}'), number * 16 + 1, 16), 16) FROM numbers({len(event_ids)}))"
-            f" AND attempt_id != '{uuid.UUID(attempt_id)}'"
+            f" WHERE attempt_id != '{uuid.UUID(attempt_id)}'{late}"
         )
         return [Rival(*row) for row in found]
 
@@ -118,22 +137,15 @@ class ClickHouseTables:
         """The attempts of which an insert is at work just now."""
         return {row[0] for row in self._select(f"SELECT DISTINCT Settings['log_comment'] FROM {self._processes}")}
 
-    def close(self) -> None:
-        """Close the connections."""
-        with self._guard:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
-
     def _insert(self, table: str, columns: tuple[str, ...], attempt_id: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if not rows:
             return
         body = _json(columns, attempt_id, rows)
-        # The driver tries again when the connection breaks before the answer; by the token the store knows it again.
+        # The store knows by the token when the answer was lost and the block is sent again.
         token = str(uuid.uuid4())
         settings = {**self._insert_settings, "log_comment": attempt_id, "insert_deduplication_token": token}
-        names = (*columns, "attempt_id")
-        self._call(lambda client: client.raw_insert(table, names, body, settings, "JSONCompactEachRow"))
+        sql = f"INSERT INTO {table} ({', '.join(columns)}, attempt_id) FORMAT JSONCompactEachRow"
+        self._call(lambda client: client.command(sql, data=body, settings=settings))
 
     def _delete(self, sql: str) -> None:
         settings = {**_DELETE, "max_execution_time": self._seconds}
@@ -146,6 +158,14 @@ class ClickHouseTables:
         return [orjson.loads(line) for line in body.splitlines()]
 
     def _call(self, action: Callable[[Any], T]) -> T:
+        """Run an action; once more when it met a connection that the other side had closed meanwhile."""
+        began = time.monotonic()
+        try:
+            return action(self._connected())
+        except Exception as error:
+            answered = getattr(error, "code", None) is not None
+            if answered or time.monotonic() - began > _STALE_SECONDS:
+                raise _translated(error) from error
         try:
             return action(self._connected())
         except Exception as error:

@@ -31,6 +31,10 @@ class MemoryTables:
             found = [(attempt, claim) for attempt, claim in self.claims if claim.event_id in wanted]
         return list({Rival(claim.event_id, by, claim.timestamp) for by, claim in found if by != attempt_id})
 
+    def late_rivals(self, attempt_id: str, event_ids: Collection[str], _seconds: float) -> list[Rival]:
+        """See the port: all of them are those and more."""
+        return self.rivals(attempt_id, event_ids)
+
     def rows(self, places: Collection[Place]) -> list[StoredRow]:
         """See the port."""
         wanted = set(places)
