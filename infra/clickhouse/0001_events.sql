@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS raw_events {{on_cluster}}
 ENGINE = {{engine}}
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (timestamp, event_type, event_id)
-SETTINGS {{settings}};
+SETTINGS merge_selector_base = 15, {{settings}};
 
 CREATE TABLE IF NOT EXISTS processed_events {{on_cluster}}
 (
@@ -124,7 +124,7 @@ CREATE TABLE IF NOT EXISTS processed_events {{on_cluster}}
 ENGINE = {{engine}}
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (timestamp, event_type, event_id)
-SETTINGS {{settings}};
+SETTINGS merge_selector_base = 15, {{settings}};
 
 -- Every attempt to record a delivery, written before its rows. The key sorts as the text of the id does (a UUID column
 -- would sort by its second half), so that the ids of a batch that were made in order lie together. Ids at random are
@@ -133,10 +133,10 @@ SETTINGS {{settings}};
 CREATE TABLE IF NOT EXISTS event_deliveries {{on_cluster}}
 (
     event_id UUID,
-    event_key FixedString(16) MATERIALIZED UUIDToNum(event_id) CODEC(NONE),
+    event_key FixedString(16) MATERIALIZED UUIDToNum(event_id) CODEC(NONE) SETTINGS (min_compress_block_size = 4096),
     failed Bool,
     received_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
-    digest String,
+    digest String CODEC(ZSTD),
     attempt_id UUID,
     batch_id UUID,
     batch_index UInt32,
@@ -149,4 +149,4 @@ CREATE TABLE IF NOT EXISTS event_deliveries {{on_cluster}}
 ENGINE = {{engine}}
 PARTITION BY toYear(recorded_at)
 ORDER BY event_key
-SETTINGS index_granularity = 256, min_compress_block_size = 4096, {{settings}};
+SETTINGS index_granularity = 256, {{settings}};
