@@ -13,7 +13,7 @@ import clickhouse_connect
 _FOLDER = Path(__file__).parent
 # What was acknowledged must survive a power cut: a part is on the disk before its insert is answered.
 _DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1"
-# A repeated insert is known by its token; a part has one file until it is large (a wide one has hundreds, each flushed);
+# A resent insert is known by its token; a part has one file until it is large (a wide one has hundreds, each flushed);
 # rows have numbers, so that a delete writes a small part instead of all parts anew.
 _TABLE = f"""{_DURABLE}, non_replicated_deduplication_window = 1000, min_bytes_for_wide_part = 268435456,
     enable_block_number_column = 1, enable_block_offset_column = 1"""
