@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from functions.shared.ports import Message
 from schemas.envelope import Header, content_id, is_text, pack
@@ -9,17 +10,33 @@ from schemas.envelope import Header, content_id, is_text, pack
 _HEADER_ROOM = 600
 
 
+class Part(NamedTuple):
+    """The events of a batch from ``first`` up to, not including, ``last``, and the message that carries them."""
+
+    first: int
+    last: int
+    message: Message
+
+
 def batch_id(key_id: str, assigned: dict[int, str], lines: Sequence[bytes]) -> str:
     """The batch's id, from its content: a resend of the same events is the same batch."""
     return str(content_id(key_id, assigned, lines))
 
 
-def messages(header: Header, lines: Sequence[bytes], max_bytes: int) -> list[Message]:
-    """The batch as messages of at most ``max_bytes``; ``header.ids`` is cut to each message's events."""
+def cut(header: Header, lines: Sequence[bytes], max_bytes: int) -> list[Part]:
+    """The batch in messages of at most ``max_bytes``; ``header.ids`` is cut to each message's events.
+
+    A message's id names its range: the same batch may be cut elsewhere when it comes again (the broker's limit is
+    learnt, and the room depends on the request), and the broker must not take a longer message for a shorter one.
+    """
     # All at once first: as a rule all are text. The space keeps the halves of a character apart.
     opaque = set() if is_text(b" ".join(lines)) else {index for index, line in enumerate(lines) if not is_text(line)}
     return [
-        Message(f"{header.batch_id}:{first}", _message(header, lines, first, last, opaque))
+        Part(
+            first,
+            last,
+            Message(f"{header.batch_id}:{first}-{last}", _message(header, lines, first, last, opaque)),
+        )
         for first, last in _ranges(header, lines, max_bytes, opaque)
     ]
 

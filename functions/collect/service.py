@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from functions.collect.identity import Assigner
-from functions.collect.packing import batch_id, messages
+from functions.collect.packing import Part, batch_id, cut
 from functions.collect.request import CollectRequest, key_id, read_batch, read_single
 from functions.shared.domain import instants
 from functions.shared.errors import BadRequest, QueueUnavailable
@@ -76,7 +76,7 @@ class CollectService:
         batch = self._judge(request, read_single(request, self._limits))
         if dry_run:
             return self._dry_run(batch)
-        published = self._publish(batch)[0]
+        _, published = self._publish(batch)[0]
         event_id = batch.ids[0]
         counts = _counts(batch)
         if batch.checked.faults:
@@ -96,7 +96,7 @@ class CollectService:
         batch = self._judge(request, read_batch(request, self._limits))
         if dry_run:
             return self._dry_run(batch)
-        retry, duplicate = self._unqueued(batch, self._publish(batch))
+        retry, duplicate = _unqueued(self._publish(batch))
         results = _results(batch, retry, duplicate, all_results)
         rejected = len(batch.checked.faults.keys() | retry)
         received = len(batch.lines)
@@ -133,32 +133,18 @@ class CollectService:
         )
         return _Batch(header, lines, checked, own_ids)
 
-    def _messages(self, batch: _Batch) -> list[Any]:
-        return messages(batch.header, batch.lines, self._queue.max_message_bytes)
+    def _cut(self, batch: _Batch) -> list[Part]:
+        return cut(batch.header, batch.lines, self._queue.max_message_bytes)
 
-    def _publish(self, batch: _Batch) -> list[Published]:
-        published = self._queue.publish(self._messages(batch))
+    def _publish(self, batch: _Batch) -> list[tuple[Part, Published]]:
+        parts = self._cut(batch)
+        published = self._queue.publish([part.message for part in parts])
         if all(one.error for one in published):
             raise QueueUnavailable("The events could not be queued; nothing was accepted. Send the same again.")
-        return published
-
-    def _unqueued(self, batch: _Batch, published: list[Published]) -> tuple[set[int], set[int]]:
-        """The indexes whose message the broker did not take, and those it already had."""
-        if len(published) == 1:
-            return set(), set(range(len(batch.lines))) if published[0].duplicate else set()
-        firsts = [int(message.id.rpartition(":")[2]) for message in self._messages(batch)]
-        bounds = zip(published, firsts, [*firsts[1:], len(batch.lines)], strict=True)
-        retry: set[int] = set()
-        duplicate: set[int] = set()
-        for one, first, last in bounds:
-            if one.error:
-                retry.update(range(first, last))
-            elif one.duplicate:
-                duplicate.update(range(first, last))
-        return retry, duplicate
+        return list(zip(parts, published, strict=True))
 
     def _dry_run(self, batch: _Batch) -> Outcome:
-        rows = self._preview.rows([message.body for message in self._messages(batch)])
+        rows = self._preview.rows([part.message.body for part in self._cut(batch)])
         return Outcome(200, {"dry_run": True, **rows}, _counts(batch))
 
     def _wait_stored(self, answer: dict[str, Any], counts: dict[str, int]) -> Outcome:
@@ -175,6 +161,18 @@ class CollectService:
             if index not in batch.checked.faults:
                 self._stored.wait(batch.ids[index])
                 return
+
+
+def _unqueued(outcomes: Sequence[tuple[Part, Published]]) -> tuple[set[int], set[int]]:
+    """The indexes whose message the broker did not take, and those it already had."""
+    retry: set[int] = set()
+    duplicate: set[int] = set()
+    for part, published in outcomes:
+        if published.error:
+            retry.update(range(part.first, part.last))
+        elif published.duplicate:
+            duplicate.update(range(part.first, part.last))
+    return retry, duplicate
 
 
 def _sent_at(raw: bytes, validator: Validator) -> int | None:

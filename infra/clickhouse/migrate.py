@@ -4,6 +4,7 @@ Every statement is idempotent, so two that run at once do the same work; the led
 repeating it. With ``cluster`` the tables are created on the whole cluster with replicated engines.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,8 @@ def _apply(client: Any, cluster: str | None) -> list[str]:
             client.command(statement)
         # The token makes it one row when two apply the same migration at the same time.
         once = {"insert_deduplication_token": name, "async_insert": 0}
-        client.insert("schema_migrations", [[name]], column_names=["name"], settings=once)
+        row = json.dumps([name]).encode()
+        client.raw_insert("schema_migrations", ["name"], row, settings=once, fmt="JSONCompactEachRow")
         applied.append(name)
     return applied
 

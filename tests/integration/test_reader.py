@@ -20,7 +20,8 @@ from functions.shared.domain import ids
 from functions.shared.edge import Answer, Request, answering
 from functions.shared.errors import StoreUnavailable
 from functions.shared.ports import Depth
-from tests.integration.serve_store import NOW, Store, delivery, running_store
+from tests.integration.serve_store import Store, running_store
+from tests.support.deliveries import NOW, delivery
 
 pytestmark = pytest.mark.engines
 

@@ -90,6 +90,28 @@ def test_events_whose_message_the_broker_did_not_take_are_to_be_sent_again() -> 
     assert body["rejected"] == len(retried)
 
 
+def test_a_resend_that_is_cut_elsewhere_is_not_taken_for_what_the_broker_has() -> None:
+    class OnlyTheFirst(MemoryQueue):
+        limit = 2_500
+
+        @property
+        def max_message_bytes(self) -> int:
+            return self.limit
+
+        def publish(self, messages: Any) -> list[Published]:
+            taken = super().publish(messages[:1])
+            return [*taken, *(Published(False, "away") for _ in messages[1:])]
+
+    queue = OnlyTheFirst()
+    collect = service(queue)
+    events = [with_id(number, properties={"note": "x" * 900}) for number in range(4)]
+    assert post(collect, events).body["rejected"] > 0
+    queue.limit = 1024 * 1024
+    assert post(collect, events).body["rejected"] == 0
+    queued = {line for one in queue.receive(10, 0) for line in unpack(one.body).events}
+    assert len(queued) == 4
+
+
 def test_an_id_that_is_made_up_is_told_of_and_two_such_batches_differ() -> None:
     body = post(service(), [EVENT]).body
     assert [(one["result"], one["errors"][0]["code"]) for one in body["results"]] == [("warning", "event_id_assigned")]

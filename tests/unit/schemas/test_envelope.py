@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.collect.packing import messages
+from functions.collect.packing import cut
 from schemas.envelope import EnvelopeError, Header, content_id, is_text, unpack
 
 HEADER = Header(batch_id="0193a1b2-c3d4-8e5f-8a9b-0000000b0001", batch_size=1, key_id="k", received_at=1)
@@ -13,7 +13,7 @@ LINES = st.lists(st.binary(max_size=60).map(lambda line: line.replace(b"\n", b""
 
 @given(LINES, st.integers(700, 2_000))
 def test_whatever_the_lines_they_arrive_as_they_were_in_messages_of_text(lines: list[bytes], limit: int) -> None:
-    sent = messages(HEADER, lines, limit)
+    sent = [part.message for part in cut(HEADER, lines, limit)]
     read = [unpack(message.body) for message in sent]
     assert [line for envelope in read for line in envelope.events] == lines
     assert all(is_text(part) for message in sent for part in message.body.split(b"\n"))
@@ -21,12 +21,12 @@ def test_whatever_the_lines_they_arrive_as_they_were_in_messages_of_text(lines: 
 
 @given(LINES)
 def test_no_message_passes_the_limit_while_one_event_fits(lines: list[bytes]) -> None:
-    assert all(len(message.body) <= 900 for message in messages(HEADER, lines, 900))
+    assert all(len(message.body) <= 900 for message in (part.message for part in cut(HEADER, lines, 900)))
 
 
 def test_assigned_ids_travel_with_their_events() -> None:
     header = HEADER.model_copy(update={"ids": {0: "a", 3: "d"}})
-    sent = messages(header, [b"x" * 300] * 4, 1_300)
+    sent = [part.message for part in cut(header, [b"x" * 300] * 4, 1_300)]
     assert len(sent) > 1
     assert {index: own for message in sent for index, own in unpack(message.body).header.ids.items()} == header.ids
 
