@@ -60,7 +60,8 @@ class ServeService:
 
     def event(self, event_id: str) -> bytes:
         """``{"raw": …, "processed": …}`` as JSON; ``processed`` is null for an event that failed."""
-        found = {source: self._whole(source, event_id) for source in ("processed", "raw")}
+        # Raw first: a processed row is written before its raw one, so a raw row seen alone means a failed event.
+        found = {source: self._whole(source, event_id) for source in ("raw", "processed")}
         if found["raw"] is None and found["processed"] is None:
             raise _not_stored("event", event_id)
         return msgspec.json.encode({"event_id": event_id, "raw": found["raw"], "processed": found["processed"]})

@@ -131,6 +131,11 @@ class TestOneEvent:
         assert found["processed"] is None
         assert found["raw"]["processing_status"] == "failed"
 
+    def test_the_raw_form_is_read_first_so_that_one_stored_meanwhile_does_not_look_failed(self) -> None:
+        reader = FakeReader(("processed_events", [values()]), ("raw_events", [values("raw")]))
+        service(reader).event(EVENT_ID)
+        assert ["raw_events" in sql for sql, _ in reader.asked] == [True, False]
+
     def test_one_that_is_not_there_may_be_in_the_broker(self) -> None:
         with pytest.raises(NotFound, match="broker") as caught:
             service(FakeReader()).event(EVENT_ID)
