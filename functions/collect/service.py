@@ -28,8 +28,11 @@ class Preview(Protocol):
 class Stored(Protocol):
     """Waits until an event can be read."""
 
-    def wait(self, event_id: str) -> dict[str, Any] | None:
-        """``{"raw": …, "processed": …}`` once both rows can be read; None when it takes too long."""
+    def wait(self, event_id: str, batch_id: str) -> dict[str, Any] | None:
+        """``{"raw": …, "processed": …}`` once both rows can be read, or once this batch's delivery failed.
+
+        When it takes too long, what can be read by then: None, one row, or a failed row of another batch.
+        """
         ...
 
 
@@ -87,7 +90,7 @@ class CollectService:
             "received_at": instants.to_text(batch.header.received_at),
             "warnings": [_told(fault) for fault in batch.checked.warnings.get(0, ())],
         }
-        return self._wait_stored(answer, counts) if wait else Outcome(202, answer, counts)
+        return self._wait_stored(answer, batch.header.batch_id, counts) if wait else Outcome(202, answer, counts)
 
     def batch(
         self, request: CollectRequest, *, dry_run: bool = False, wait: bool = False, all_results: bool = False
@@ -147,19 +150,20 @@ class CollectService:
         rows = self._preview.rows([part.message.body for part in self._cut(batch)])
         return Outcome(200, {"dry_run": True, **rows}, _counts(batch))
 
-    def _wait_stored(self, answer: dict[str, Any], counts: dict[str, int]) -> Outcome:
-        found = self._stored.wait(answer["event_id"])
-        if found is None:
-            return Outcome(202, answer, counts)
-        if found.get("processed") is None:
-            errors = [{"index": 0, "event_id": answer["event_id"], **one} for one in found["raw"].get("errors", ())]
+    def _wait_stored(self, answer: dict[str, Any], batch_id: str, counts: dict[str, int]) -> Outcome:
+        found = self._stored.wait(answer["event_id"], batch_id) or {}
+        raw, processed = found.get("raw"), found.get("processed")
+        if raw is not None and processed is not None:
+            return Outcome(201, {**answer, "status": "stored", "event": processed}, counts)
+        if raw is not None and raw["batch_id"] == batch_id:
+            errors = [{"index": 0, "event_id": answer["event_id"], **one} for one in raw.get("errors", ())]
             return Outcome(422, {**answer, "status": "failed", "errors": errors}, counts)
-        return Outcome(201, {**answer, "status": "stored", "event": found["processed"]}, counts)
+        return Outcome(202, answer, counts)
 
     def _wait_batch(self, batch: _Batch) -> None:
         for index in range(len(batch.ids) - 1, -1, -1):
             if index not in batch.checked.faults:
-                self._stored.wait(batch.ids[index])
+                self._stored.wait(batch.ids[index], batch.header.batch_id)
                 return
 
 

@@ -1,4 +1,4 @@
-"""``wait=stored``: looks for an event until both of its rows can be read."""
+"""``wait=stored``: looks for an event until both of its rows can be read, or it failed."""
 
 import json
 import time
@@ -34,17 +34,29 @@ class Waiter:
         self._sleep = sleep
         self._monotonic = monotonic
 
-    def wait(self, event_id: str) -> dict[str, Any] | None:
-        """Both forms of the event, or None when it is still on its way."""
+    def wait(self, event_id: str, batch_id: str) -> dict[str, Any] | None:
+        """Both forms of the event once its fate is known; at the deadline what stands there, None when nothing does.
+
+        A failed row of another batch says nothing of this delivery, which may be good and replace it.
+        """
         deadline = self._monotonic() + self._seconds
         pause = _FIRST_PAUSE_SECONDS
+        standing: dict[str, Any] | None = None
         while self._monotonic() < deadline:
             try:
                 found: dict[str, Any] = json.loads(self._find(event_id))
-                if found.get("raw") is not None:
+                if _is_settled(found, batch_id):
                     return found
+                standing = found
             except (NotFound, StoreUnavailable):
                 pass
             self._sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
-        return None
+        return standing
+
+
+def _is_settled(found: dict[str, Any], batch_id: str) -> bool:
+    raw = found.get("raw")
+    if raw is None:
+        return False
+    return found.get("processed") is not None or raw.get("batch_id") == batch_id

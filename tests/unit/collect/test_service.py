@@ -26,13 +26,14 @@ class Nothing:
     def rows(self, bodies: Any) -> dict[str, Any]:
         return {"raw": [len(bodies)], "processed": []}
 
-    def wait(self, event_id: str) -> None:
+    def wait(self, event_id: str, batch_id: str) -> None:
         return None
 
 
-def service(queue: Any = None, limits: Limits | None = None) -> CollectService:
+def service(queue: Any = None, limits: Limits | None = None, stored: Any = None) -> CollectService:
     made = MemoryQueue() if queue is None else queue
-    return CollectService(made, limits or Limits(), lambda: NOW, lambda count: b"\7" * count, Nothing(), Nothing())
+    seen = Nothing() if stored is None else stored
+    return CollectService(made, limits or Limits(), lambda: NOW, lambda count: b"\7" * count, Nothing(), seen)
 
 
 def post(collect: CollectService, events: Any, **given: Any) -> Outcome:
@@ -182,3 +183,38 @@ def test_a_dry_run_queues_nothing() -> None:
     queue = MemoryQueue()
     outcome = service(queue).batch(CollectRequest(json.dumps([with_id(1)]).encode()), dry_run=True)
     assert (outcome.status, queue.depth().ready) == (200, 0)
+
+
+class Standing:
+    """A store in which the event stands as given; ``batch_id`` is by default that of the delivery asked for."""
+
+    def __init__(self, raw: dict[str, Any] | None, processed: dict[str, Any] | None) -> None:
+        self.raw, self.processed = raw, processed
+
+    def wait(self, event_id: str, batch_id: str) -> dict[str, Any]:
+        raw = None if self.raw is None else {"batch_id": batch_id, **self.raw}
+        return {"event_id": event_id, "raw": raw, "processed": self.processed}
+
+
+REFUSED = {"errors": [{"loc": [], "code": "store_refused", "message": "no"}]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "processed", "status", "said"),
+    [
+        ({}, {"event_name": "Buy"}, 201, "stored"),
+        ({"batch_id": "another"}, {"event_name": "Buy"}, 201, "stored"),
+        (REFUSED, None, 422, "failed"),
+        ({**REFUSED, "batch_id": "another"}, None, 202, "accepted"),
+        (None, {"event_name": "Buy"}, 202, "accepted"),
+        (None, None, 202, "accepted"),
+    ],
+    ids=["both rows", "both rows, of another delivery", "failed", "another failed", "half", "nothing"],
+)
+def test_waiting_tells_the_fate_of_this_delivery_and_never_that_of_another(
+    raw: dict[str, Any] | None, processed: dict[str, Any] | None, status: int, said: str
+) -> None:
+    one = CollectRequest(json.dumps(with_id(1)).encode())
+    outcome = service(stored=Standing(raw, processed)).single(one, wait=True)
+    assert (outcome.status, outcome.body["status"]) == (status, said)
+    assert [one["code"] for one in outcome.body.get("errors", ())] == (["store_refused"] if status == 422 else [])
