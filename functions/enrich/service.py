@@ -1,6 +1,7 @@
 """Enrich: queue messages in, both tables written, and the messages that must come again out."""
 
 import gc
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -56,6 +57,7 @@ class EnrichService:
             written = self._store.record(deliveries)
         counts = {"messages": len(messages), "messages_again": len(again), "events": len(deliveries)}
         counts |= {"stored": written.stored, "failed": written.failed, "duplicates": written.duplicates}
+        counts |= self._step_failures(deliveries)
         step_ns["assemble"] = prepared - started - sum(step_ns.values())
         step_ns["record"] = self._clock() - prepared
         return Enriched(again, counts, step_ns)
@@ -67,6 +69,11 @@ class EnrichService:
             "raw": [_shown(delivery.raw) for delivery in deliveries],
             "processed": [_shown(delivery.processed) for delivery in deliveries if delivery.processed is not None],
         }
+
+    def _step_failures(self, deliveries: Sequence[Delivery]) -> dict[str, int]:
+        """How many events each step failed on, ``<step>_failed``; the steps that failed on none are left out."""
+        flags = Counter(flag for delivery in deliveries if delivery.raw.flags for flag in delivery.raw.flags)
+        return {name: flags[name] for name in (f"{step.name}_failed" for step in self._steps) if name in flags}
 
     def _prepare(self, messages: Sequence[Incoming]) -> tuple[list[Delivery], list[str], dict[str, int]]:
         now = self._clock()

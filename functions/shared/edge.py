@@ -22,7 +22,7 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"
 PROBLEM_TYPE = "urn:weir:problem:"
 
-Observe = Callable[[str, float, int], None]
+Observe = Callable[[str, str, float, int], None]
 Report = Callable[[str, BaseException], None]
 
 _log = logging.getLogger("weir.edge")
@@ -150,8 +150,8 @@ def answering(
     """Wrap a handler so that it answers whatever happens: never a bare 500, never a stack trace.
 
     The wrapped handler takes the framework's request or a :class:`Request`. ``observe`` is told the name, the
-    milliseconds it took, and the status; ``report`` of errors that nobody raised on purpose. Each answer carries
-    ``X-Request-Id``.
+    request's id, the milliseconds it took, and the status; ``report`` of errors that nobody raised on purpose. Each
+    answer carries ``X-Request-Id``.
     """
 
     def respond(source: Any) -> Answer:
@@ -164,7 +164,7 @@ def answering(
         except Exception as error:  # noqa: BLE001  the loop of a request: whatever it was, the client is told
             answer = from_error(error, request_id, report)
         headers = {"X-Request-Id": request_id, **answer.headers}
-        observe(name, (time.perf_counter() - started) * 1000, answer.status)
+        observe(name, request_id, (time.perf_counter() - started) * 1000, answer.status)
         return Answer(answer.status, answer.body, headers)
 
     return respond

@@ -38,9 +38,9 @@ class Observer:
             self._metrics.add_metric(_metric_name(name) + "Time", MetricUnit.Milliseconds, milliseconds)
         self._metrics.flush_metrics()
 
-    def request(self, operation: str, milliseconds: float, status: int) -> None:
+    def request(self, operation: str, request_id: str, milliseconds: float, status: int) -> None:
         """The line of a request that has nothing to count but itself."""
-        self.invocation(operation, "", {"requests": 1}, {"handle": round(milliseconds, 3)}, status)
+        self.invocation(operation, request_id, {"requests": 1}, {"handle": round(milliseconds, 3)}, status)
 
     def failure(self, what: str, error: BaseException) -> None:
         """An error that was caught at a loop: its type and place, never the values it carries."""

@@ -148,10 +148,11 @@ class TestAnswering:
         assert answer.headers["X-Request-Id"] == json.loads(answer.body)["request_id"]
 
     def test_each_answer_is_observed(self) -> None:
-        seen: list[tuple[str, float, int]] = []
-        answering(lambda _: as_json(201, {}), "GET /x", lambda *one: seen.append(one))(Request())
-        [(name, milliseconds, status)] = seen
-        assert (name, status) == ("GET /x", 201)
+        seen: list[tuple[str, str, float, int]] = []
+        request = Request(request_id="r-3")
+        answering(lambda _: as_json(201, {}), "GET /x", lambda *one: seen.append(one))(request)
+        [(name, request_id, milliseconds, status)] = seen
+        assert (name, request_id, status) == ("GET /x", "r-3", 201)
         assert milliseconds >= 0
 
 

@@ -1,6 +1,7 @@
 """Enrich: one in is one out, good or bad; a retry makes the same rows; a bad message costs no neighbour."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,27 @@ def test_a_line_that_is_not_even_text_becomes_a_failed_row() -> None:
     service(tables).handle([message(b"", **header)])
     row = tables.raw[0][1]
     assert (row.event_id, row.raw_encoding, row.raw_data) == (ids.named("e", "9"), "base64", "//4=")
+
+
+def test_the_events_that_a_step_failed_on_are_kept_and_counted_by_step() -> None:
+    def broken(_: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise RuntimeError("a defect")
+
+    tables, steps = MemoryTables(), build_steps(None)
+    (first, *others) = steps
+    enrich = EnrichService(
+        Recorder(tables, lambda: "a"),
+        Assembler(Validator(), []),
+        (first._replace(run=broken), *others),
+        lambda: NOW,
+        lambda *_: None,
+    )
+    done = enrich.handle(
+        [message(EVENT, {**EVENT, "event_id": ids.named("e", "2")}, {"event_id": ids.named("e", "3")})]
+    )
+    assert (len(tables.processed), len(tables.raw)) == (2, 3)
+    failures = {name: count for name, count in done.counts.items() if name.endswith("_failed")}
+    assert failures == {f"{first.name}_failed": 2}
 
 
 def test_the_clock_is_corrected_from_thirty_seconds_of_skew_on() -> None:

@@ -1,5 +1,6 @@
 """The routes as API Gateway drives them, over a store that answers from lists."""
 
+import io
 import json
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from functions.serve import app as module
 from functions.serve import views
 from functions.shared.errors import QueueUnavailable
+from functions.shared.observe import Observer
 from functions.shared.ports import Probe
 from tests.unit.serve.fakes import EVENT_ID, FakeReader, key, service, values
 
@@ -62,6 +64,15 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
 def test_health_asks_nobody(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "service", lambda: pytest.fail("no service is needed"))
     assert json.loads(api.get("/health")["body"]) == {"status": "ok"}
+
+
+def test_the_log_line_of_a_request_carries_its_id(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(module, "_observer", lambda: Observer("serve-test", stream))
+    answer = api.get("/health", headers={"X-Request-Id": "mine-7"})
+    told = json.loads(stream.getvalue())
+    assert (told["message"], told["request_id"]) == ("/health", "mine-7")
+    assert answer["headers"]["X-Request-Id"] == "mine-7"
 
 
 def test_a_page(api: Api) -> None:
