@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
+from functions.shared.domain.series import SeriesTable
 from schemas.rows import Delivery
 
 
@@ -85,6 +86,41 @@ class EventStore(Protocol):
 
         Raises :class:`~functions.shared.errors.StoreUnavailable`; then nothing may be acknowledged.
         """
+        ...
+
+
+class Instant(int):
+    """Nanoseconds since 1970, given to a query as a time and not as a number."""
+
+
+class SeriesStore(Protocol):
+    """Where sessions, metrics and anomalies are kept by time: a row replaces the row of the same key.
+
+    All raise :class:`~functions.shared.errors.StoreUnavailable` when the store is away; the next call tries anew.
+    """
+
+    def write(self, table: SeriesTable, rows: Sequence[Sequence[Any]]) -> None:
+        """Keep the rows, each in the order of the table's columns; when it returns, they outlive a crash of the store.
+
+        Idempotent: after an error, write the same again. Raises :class:`~functions.shared.errors.StoreRefused`
+        for a value that no column takes. Readers see the rows a moment later: :meth:`await_visible`.
+        """
+        ...
+
+    def await_visible(self, *tables: SeriesTable) -> None:
+        """Return once queries see all that was written before the call."""
+        ...
+
+    def query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query, each ``%s`` bound to a value: text, numbers, booleans, None or :class:`Instant`.
+
+        Times come back as nanoseconds, whole microseconds of them; ``sessions.started_at::long`` gives the last digits.
+        Raises :class:`~functions.shared.errors.StoreRefused` for a statement that is wrong.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Return if the store answers queries."""
         ...
 
 
