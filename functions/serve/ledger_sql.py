@@ -64,13 +64,21 @@ def stored_among(event_ids: list[str]) -> Statement:
 
 
 def counts() -> Statement:
-    """Deliveries received, events stored, of which failed, and rows that can be read as processed."""
+    """Attempts to record a delivery, events stored, of which failed, and rows that can be read as processed."""
     return Statement(
         "SELECT (SELECT count() FROM event_deliveries), (SELECT count() FROM raw_events),"
         " (SELECT countIf(processing_status = 'failed') FROM raw_events),"
         " (SELECT count() FROM processed_events)",
         {},
     )
+
+
+def received() -> Statement:
+    """How many deliveries there were, of which a broker's redelivery is none: it has the same receipt and place.
+
+    Told apart by 64 bits, which is wrong by one in 400,000 cases at ten million deliveries, and five times as fast.
+    """
+    return Statement("SELECT uniqExact(sipHash64(received_at, batch_id, batch_index)) FROM event_deliveries", {})
 
 
 def lag() -> Statement:

@@ -43,6 +43,8 @@ class ServeService:
         self._clock = clock
         self._page_bytes = page_bytes
         self._sleep = sleep
+        # The ledger only grows: as many attempts are the same attempts.
+        self._counted = (0, 0)
 
     def events(self, query: EventQuery, media: Media, shape: Shape) -> Page:
         """A page of events in their final form."""
@@ -164,14 +166,25 @@ class ServeService:
         return None if row is None else Shape(source).event(row)
 
     def _counts(self) -> dict[str, int]:
-        received, stored, failed, processed = self._all(ledger_sql.counts())[0]
+        attempts, stored, failed, processed = self._all(ledger_sql.counts())[0]
+        received = self._received(attempts, stored)
         return {
             "received": received,
             "stored": stored,
             "processed": processed,
             "failed": failed,
-            "duplicates": max(0, received - stored),
+            "duplicates": received - stored,
         }
+
+    def _received(self, attempts: int, stored: int) -> int:
+        """Distinct deliveries. Counting them reads the whole ledger, so only where it cannot be known without."""
+        if attempts <= stored:
+            return stored
+        known_attempts, received = self._counted
+        if known_attempts != attempts:
+            received = self._all(ledger_sql.received())[0][0]
+            self._counted = attempts, received
+        return max(received, stored)
 
     def _waiting(self) -> dict[str, int]:
         depth = self._queue_depth()

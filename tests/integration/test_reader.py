@@ -360,6 +360,21 @@ class TestLedger:
         assert ledger["received"] == ledger["stored"] + ledger["duplicates"]
         assert ledger["stored"] == ledger["processed"] + ledger["failed"]
 
+    def test_a_redelivery_by_the_broker_is_not_received_again_and_a_resend_by_the_client_is(self, api: Api) -> None:
+        def counts() -> dict[str, int]:
+            found: dict[str, int] = json.loads(api.call(views.status, {}).body)["ledger"]
+            return found
+
+        before = counts()
+        batch = [delivery(batch_index=place, batch_id=str(uuid.uuid4()), failed=place == 2) for place in range(3)]
+        for _ in range(3):
+            api.store.record(batch)
+        api.store.record([*batch, *batch])
+        resent = delivery(event_id=batch[0].raw.event_id, received_at=NOW + SECOND)
+        api.store.record([resent])
+        grown = {name: count - before[name] for name, count in counts().items()}
+        assert grown == {"received": 4, "stored": 3, "processed": 2, "failed": 1, "duplicates": 1}
+
 
 class TestTrouble:
     def test_a_query_that_takes_too_long_is_told_so(self, api: Api) -> None:

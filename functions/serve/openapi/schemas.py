@@ -232,7 +232,12 @@ def _operating() -> dict[str, Json]:
     }
     status = {
         "generated_at": _TIME,
-        "ledger": _or_null(an_object("Events at each stage. received = stored + duplicates.", counts)),
+        "ledger": _or_null(
+            an_object(
+                "Events at each stage. received = stored + duplicates; a redelivery by the broker counts as neither.",
+                counts,
+            )
+        ),
         "queue": _or_null(an_object("What waits in the queue, and its dead letters.", waiting)),
         "lag": _or_null(an_object("How long the newest events took from receipt to storage.", lag)),
         "unavailable": {

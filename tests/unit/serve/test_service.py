@@ -250,11 +250,21 @@ class TestOperating:
 
     def test_status(self) -> None:
         lag = [5, NOW, NOW + SECOND, 0.5, 0.9, 1.5]
-        found = service(FakeReader(("event_deliveries", [[10, 7, 1, 6]]), ("quantile", [lag]))).status()
+        counted = ("uniqExact", [[10]])
+        found = service(FakeReader(counted, ("event_deliveries", [[12, 7, 1, 6]]), ("quantile", [lag]))).status()
         assert found["ledger"] == {"received": 10, "stored": 7, "processed": 6, "failed": 1, "duplicates": 3}
         assert found["queue"] == {"ready": 1, "in_flight": 2, "dead": 3}
         assert found["lag"]["stored_after_seconds"] == {"p50": 0.5, "p95": 0.9, "max": 1.5}
         assert found["unavailable"] == {}
+
+    def test_the_whole_ledger_is_counted_only_when_it_holds_more_than_the_store_and_has_changed(self) -> None:
+        reader = FakeReader(("event_deliveries", [[7, 7, 1, 6]]), ("quantile", [[0, 0, 0, None, None, None]]))
+        asked = service(reader)
+        assert asked.status()["ledger"]["received"] == 7
+        assert not any("uniqExact" in sql for sql, _ in reader.asked)
+        reader.replies = [("uniqExact", [[8]]), ("event_deliveries", [[9, 7, 1, 6]]), reader.replies[1]]
+        assert [asked.status()["ledger"]["received"] for _ in range(3)] == [8, 8, 8]
+        assert sum("uniqExact" in sql for sql, _ in reader.asked) == 1
 
     def test_status_of_a_quiet_store(self) -> None:
         rows = [[0, 0, 0, None, None, None]]
