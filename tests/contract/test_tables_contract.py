@@ -303,6 +303,34 @@ def test_an_insert_that_is_repeated_is_known_again(engine: ClickHouse) -> None:
     assert len(standing(tables, [one])[0]) == 1
 
 
+ODD_TEXTS = [
+    "{}",
+    '{ "a" : 1.0 ,\t"b":[ ] }',
+    '{"a":"}{\\"]\\\\","b":{"c":"[\\u0000"}}',
+    '{"a":1,"a":2,"b.c":1,"b":{"c":2}}',
+    '{"\u00fc\U0001f600":"\u2028"}',
+    '{"n":-1E+30,"m":null,"d":"2026-01-01T00:00:00Z"}',
+]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_texts_are_kept_to_the_byte(engine: ClickHouse, text: str) -> None:
+    raws = [text, f" {text}", f"{text} "]
+    block = [delivery(properties=text, context=text, metrics_text=text, raw_data=raw) for raw in raws]
+    block.append(delivery(failed=True, raw_data=text + '"'))
+    recorder(over(engine)).record(block)
+    for table, names in (
+        ("raw_events", ("properties_text", "context_text", "raw_data")),
+        ("processed_events", ("properties_text", "context_text", "metrics_text")),
+    ):
+        ids = ",".join(f"'{one.raw.event_id}'" for one in block)
+        found = rows(engine, f"SELECT toString(event_id), {', '.join(names)} FROM {table} WHERE event_id IN ({ids})")
+        kept = {event_id: tuple(texts) for event_id, *texts in found}
+        sent = {one.raw.event_id: one.raw if table == "raw_events" else one.processed for one in block}
+        expected = {key: tuple(getattr(row, name) for name in names) for key, row in sent.items() if row is not None}
+        assert kept == expected
+
+
 def test_what_was_acknowledged_survives_kill_9_and_the_store_heals(tmp_path: Path) -> None:
     server = ClickHouse(tmp_path / "data")
     server.start()

@@ -1,4 +1,4 @@
-"""The event tables in ClickHouse, over its HTTP interface. A block of rows is one INSERT of JSON arrays."""
+"""The event tables in ClickHouse, over its HTTP interface. A block of rows is one INSERT."""
 # ruff: noqa: S608  the SQL is put together from our own names; ids and integers are checked to be that
 
 import logging
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import orjson
 
 from functions.enrich.tables import TABLES, Claim, Place, Rival, StoredRow, Table
+from functions.shared.adapters.clickhouse_rows import pieces
 from functions.shared.errors import StoreRefused, StoreUnavailable
 from functions.shared.settings import StoreSettings
 from schemas.rows import ProcessedRow, RawRow
@@ -35,6 +36,7 @@ _SETTINGS: dict[str, Any] = {"max_threads": 1, "max_query_size": 64 * 1024 * 102
 _INSERT = {
     **_SETTINGS,
     "async_insert": 0,
+    "input_format_json_read_objects_as_strings": 1,
     "input_format_parallel_parsing": 0,
     "input_format_try_infer_dates": 0,
     "input_format_try_infer_datetimes": 0,
@@ -48,7 +50,6 @@ _DELETE = {**_SETTINGS, "lightweight_delete_mode": "lightweight_update", "lightw
 # On a cluster: an insert is on most replicas before it is answered, and a read knows all such inserts.
 _QUORUM = {"insert_quorum": "auto", "insert_quorum_parallel": 0}
 _SEQUENTIAL = {"select_sequential_consistency": 1}
-_TIMES = frozenset({"received_at", "timestamp", "processed_at", "queued_at"})
 _FAILED = {"processed_events": "false", "raw_events": "processing_status != 'processed'"}
 
 
@@ -140,12 +141,14 @@ class ClickHouseTables:
     def _insert(self, table: str, columns: tuple[str, ...], attempt_id: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if not rows:
             return
-        body = _json(columns, attempt_id, rows)
+        body = pieces(columns, attempt_id, rows)
         # The store knows by the token when the answer was lost and the block is sent again.
         token = str(uuid.uuid4())
         settings = {**self._insert_settings, "log_comment": attempt_id, "insert_deduplication_token": token}
-        sql = f"INSERT INTO {table} ({', '.join(columns)}, attempt_id) FORMAT JSONCompactEachRow"
-        self._call(lambda client: client.command(sql, data=body, settings=settings))
+        names = [*columns, "attempt_id"]
+        self._call(
+            lambda client: client.raw_insert(table, names, iter(body), settings=settings, fmt="JSONCompactEachRow")
+        )
 
     def _delete(self, sql: str) -> None:
         settings = {**_DELETE, "max_execution_time": self._seconds}
@@ -188,19 +191,6 @@ class ClickHouseTables:
                     send_receive_timeout=self._seconds + _GRACE_SECONDS,
                 )
             return self._client
-
-
-def _json(columns: tuple[str, ...], attempt_id: str, rows: Sequence[tuple[Any, ...]]) -> bytes:
-    """The rows as JSON arrays. A DateTime64(9) reads nanoseconds only as digits in a string."""
-    times = [place for place, name in enumerate(columns) if name in _TIMES]
-    lists = [[*row, attempt_id] for row in rows]
-    for row in lists:
-        for place in times:
-            row[place] = str(row[place])
-    try:
-        return orjson.dumps(lists)[1:-1]
-    except TypeError as error:
-        raise StoreRefused("The store cannot be sent it: it cannot be written as JSON.") from error
 
 
 def _rows_of(table: Table, places: Collection[Place]) -> str:
