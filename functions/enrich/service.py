@@ -55,9 +55,11 @@ class EnrichService:
             deliveries, again, step_ns = self._prepare(messages)
             prepared = self._clock()
             written = self._store.record(deliveries)
-        counts = {"messages": len(messages), "messages_again": len(again), "events": len(deliveries)}
+            counts = {"messages": len(messages), "messages_again": len(again), "events": len(deliveries)}
+            counts |= self._step_failures(deliveries)
+            # Gone before the collector is back, which would look at every row once more.
+            del deliveries
         counts |= {"stored": written.stored, "failed": written.failed, "duplicates": written.duplicates}
-        counts |= self._step_failures(deliveries)
         step_ns["assemble"] = prepared - started - sum(step_ns.values())
         step_ns["record"] = self._clock() - prepared
         return Enriched(again, counts, step_ns)
