@@ -5,16 +5,19 @@ from datetime import UTC, datetime
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 _MILLISECONDS_FROM = 1e11
+_FIRST = -2_208_988_800 * SECOND  # 1900-01-01: an earlier ``sent_at`` is clamped, it is absurd anyway
 _LAST = 4_102_444_800 * SECOND  # 2100-01-01: a number later than this is clamped, it is in the future anyway
 
 
 def from_wire(value: str | float) -> int:
     """An event's ``timestamp`` or ``sent_at`` that validation let through, in nanoseconds."""
     if isinstance(value, str):
-        return from_text(value)
+        return max(_FIRST, from_text(value))
     scale = MILLISECOND if value >= _MILLISECONDS_FROM else SECOND
     if value * scale > _LAST:
         return _LAST
+    if value * scale < _FIRST:
+        return _FIRST
     whole = int(value)
     return whole * scale + round((value - whole) * scale)
 

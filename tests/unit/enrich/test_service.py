@@ -5,14 +5,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.collect.request import CollectRequest
+from functions.collect.service import CollectService
 from functions.enrich.assembly import Assembler
 from functions.enrich.pipeline import build_steps
 from functions.enrich.recording import Recorder
 from functions.enrich.service import EnrichService, Incoming
 from functions.enrich.timing import correct
+from functions.shared.adapters.memory_queue import MemoryQueue
 from functions.shared.adapters.memory_tables import MemoryTables
 from functions.shared.domain import ids, instants
+from functions.shared.errors import BadRequest
 from schemas.envelope import Header, pack
+from schemas.limits import Limits
 from schemas.validation import Validator
 
 AWS = Path(__file__).parents[3] / "events_samples" / "aws"
@@ -113,6 +121,27 @@ def test_a_timestamp_more_than_a_minute_ahead_becomes_the_time_of_receipt() -> N
     assert correct(ahead, None, NOW).timestamp == NOW + 60 * SECOND
     late = correct(ahead + 1, None, NOW)
     assert (late.timestamp, late.flags) == (NOW, ["timestamp_in_future"])
+
+
+SENT_AT = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(min_value=-(2**64), max_value=2**64),
+    st.sampled_from(["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:60Z", "never"]),
+)
+
+
+@given(own=SENT_AT, beside=SENT_AT)
+def test_no_clock_is_so_absurd_that_its_event_is_not_recorded(own: Any, beside: Any) -> None:
+    queue, tables = MemoryQueue(), MemoryTables()
+    collect = CollectService(queue, Limits(), lambda: NOW, lambda count: b"\7" * count, None, None)  # type: ignore[arg-type]
+    body = json.dumps({"events": [{**EVENT, "sent_at": own}], "sent_at": beside}).encode()
+    try:
+        collect.batch(CollectRequest(body))
+    except BadRequest:
+        assert beside == "never"
+        return
+    done = service(tables).handle([Incoming("m", one.body, NOW, 1) for one in queue.receive(1, 0)])
+    assert (done.again, len(tables.raw)) == ([], 1)
 
 
 def test_an_absurd_clock_moves_no_event_before_the_oldest() -> None:
