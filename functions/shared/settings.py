@@ -42,6 +42,18 @@ class StoreSettings(_Settings):
     clickhouse_timeout_seconds: Annotated[float, Field(gt=0)] = 20.0
 
 
+class SeriesSettings(_Settings):
+    """Where sessions, metrics and anomalies are kept. The user is that of both of QuestDB's protocols."""
+
+    questdb_url: Annotated[str, Field(pattern=r"^https?://[^/\s;]+/?$")] = "http://127.0.0.1:9000"
+    questdb_pg_port: Annotated[int, Field(gt=0, lt=65536)] = 8812
+    questdb_user: str = "admin"
+    questdb_password: Annotated[str, Field(repr=False)] = "quest"  # noqa: S105  QuestDB's own
+    questdb_ttl_days: Annotated[int, Field(ge=0)] = 0
+    questdb_timeout_seconds: Annotated[float, Field(gt=0)] = 20.0
+    questdb_retry_seconds: Annotated[float, Field(ge=0)] = 5.0
+
+
 class CollectSettings(QueueSettings, StoreSettings):
     """The settings of collect."""
 
@@ -68,7 +80,7 @@ class EnrichSettings(CollectSettings):
     max_attempts: Positive = 5
 
 
-class ServeSettings(QueueSettings, StoreSettings):
+class ServeSettings(QueueSettings, StoreSettings, SeriesSettings):
     """The settings of serve."""
 
     page_bytes: Positive = 4 * 1024 * 1024

@@ -7,13 +7,20 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from functions.shared.observe import Observer
-from functions.shared.settings import CollectSettings, EnrichSettings, QueueSettings, ServeSettings, load
+from functions.shared.settings import (
+    CollectSettings,
+    EnrichSettings,
+    QueueSettings,
+    SeriesSettings,
+    ServeSettings,
+    load,
+)
 
 if TYPE_CHECKING:
     from functions.collect.service import CollectService
     from functions.enrich.service import EnrichService
     from functions.serve.service import ServeService
-    from functions.shared.ports import Depth, Queue
+    from functions.shared.ports import Depth, Queue, SeriesStore
 
 
 @cache
@@ -31,6 +38,14 @@ def queue(settings: QueueSettings) -> "Queue":
     from functions.shared.adapters.nats_queue import NatsQueue
 
     return NatsQueue(settings)
+
+
+@cache
+def series_store() -> "SeriesStore":
+    """Sessions, metrics and anomalies by time, in QuestDB."""
+    from functions.shared.adapters.questdb_series import QuestDbSeries
+
+    return QuestDbSeries(load(SeriesSettings, os.environ))
 
 
 @cache
@@ -94,7 +109,11 @@ def serve_service() -> "ServeService":
     def depth() -> "Depth":
         return _queue(settings).depth()
 
-    probes = [probing("clickhouse", reader.ping), probing(settings.queue, depth)]
+    probes = [
+        probing("clickhouse", reader.ping),
+        probing("questdb", lambda: series_store().ping()),
+        probing(settings.queue, depth),
+    ]
     return ServeService(reader, depth, probes, time.time_ns, settings.page_bytes)
 
 

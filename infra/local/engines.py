@@ -11,6 +11,7 @@ from pathlib import Path
 
 from infra.nats.server_conf import render
 
+from . import questdb as questdb_server
 from . import surroundings
 from .paths import ROOT, tool
 from .ports import HOST
@@ -103,6 +104,21 @@ def clickhouse(folder: Path, logs: Path, port: int, parent: int) -> Service:
         port=port,
         url=f"http://{HOST}:{port}",
         folder=ROOT,
+        stop_seconds=15.0,
+    )
+
+
+def questdb(server: Path, folder: Path, logs: Path, port: int, pg_port: int) -> Service:
+    folder.mkdir(parents=True, exist_ok=True)
+    ready = answers(port, "/ping")
+    return Service(
+        name="questdb",
+        command=questdb_server.command(server, folder),
+        environment=questdb_server.environment(port, pg_port),
+        log=logs / "questdb.log",
+        is_ready=lambda: ready() and listens(pg_port),
+        port=port,
+        url=f"http://{HOST}:{port}",
         stop_seconds=15.0,
     )
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from . import commands, engines, logs, ports, state, surroundings, tools
+from . import commands, engines, logs, ports, questdb, state, surroundings, tools
 from .front_door import upstream
 from .function_logs import FunctionLogs
 from .functions import STAGE_NAME, Functions
@@ -26,13 +26,15 @@ from .paths import ROOT
 from .processes import Guardian, NotReady, Service, Supervised
 from .reload import Reloader
 
-ENGINES = frozenset({"nats", "clickhouse"})
+ENGINES = frozenset({"nats", "clickhouse", "questdb"})
 EVERYTHING = ENGINES | {"emulator", "functions", "event source", "front door"}
 FRONT_DOOR_PORT = 3000
 PREFERRED = {
     "nats": 4222,
     "nats monitor": 8222,
     "clickhouse": 8123,
+    "questdb": 9000,
+    "questdb pg": 8812,
     "emulator": 4566,
     "event source": 8225,
     "front door": FRONT_DOOR_PORT,
@@ -99,6 +101,15 @@ class Stack:
         return self._given_clickhouse or f"http://{ports.HOST}:{self._ports['clickhouse']}"
 
     @property
+    def questdb_url(self) -> str:
+        return self._given_questdb or f"http://{ports.HOST}:{self._ports['questdb']}"
+
+    @property
+    def questdb_pg_port(self) -> int:
+        given = int(os.environ.get("WEIR_QUESTDB_PG_PORT") or PREFERRED["questdb pg"])
+        return given if self._given_questdb else self._ports["questdb pg"]
+
+    @property
     def emulator_url(self) -> str:
         return f"http://{ports.HOST}:{self._ports['emulator']}"
 
@@ -114,6 +125,8 @@ class Stack:
             "WEIR_NATS_URL": self.nats_url,
             "WEIR_CLICKHOUSE_URL": self.clickhouse_url,
             "WEIR_CLICKHOUSE_DATABASE": DATABASE,
+            "WEIR_QUESTDB_URL": self.questdb_url,
+            "WEIR_QUESTDB_PG_PORT": str(self.questdb_pg_port),
             "WEIR_GEO_PATH": self._geo_path,
         }
         if self.functions and self.functions.queue_url:
@@ -144,6 +157,7 @@ class Stack:
         self._helpers: list[FunctionLogs | Reloader] = []
         self._geo_path = ""
         self._given_clickhouse = os.environ.get("WEIR_CLICKHOUSE_URL", "") if "clickhouse" in self.services else ""
+        self._given_questdb = os.environ.get("WEIR_QUESTDB_URL", "") if "questdb" in self.services else ""
         self._writing = threading.Lock()
         self._lock = state.Lock.take(self.data_dir)
         try:
@@ -199,6 +213,8 @@ class Stack:
             yield self._start_nats
         if "clickhouse" in self.services:
             yield self._start_clickhouse
+        if "questdb" in self.services:
+            yield self._start_questdb
         if "front door" in self.services:
             yield lambda: self._run(engines.front_door(self._upstream_file, self.logs_dir, self._ports["front door"]))
 
@@ -219,6 +235,19 @@ class Stack:
         from infra.clickhouse.migrate import migrate
 
         self._step("migrations", lambda new: f"{len(new)} new", lambda: migrate(self.clickhouse_url, DATABASE))
+
+    def _start_questdb(self) -> None:
+        if self._given_questdb:
+            self.done(Step("questdb", f"{self._given_questdb} (WEIR_QUESTDB_URL)", 0.0))
+        else:
+            with state.alone(self.root / ".weir" / "questdb.lock"):
+                server = questdb.jar(self.root, self.say)
+            folder = self.data_dir / "questdb"
+            self._run(engines.questdb(server, folder, self.logs_dir, self._ports["questdb"], self._ports["questdb pg"]))
+        from infra.questdb.migrate import migrate
+
+        user, password, ttl_days = questdb.login(bool(self._given_questdb))
+        self._step("series", lambda new: f"{len(new)} new", lambda: migrate(self.questdb_url, ttl_days, user, password))
 
     def _tool(self, name: str) -> Path:
         """A tool's Python. Installed by one stack at a time: a test's may start beside a person's."""
@@ -268,6 +297,8 @@ class Stack:
             "NatsUrl": self.nats_url,
             "ClickhouseUrl": self.clickhouse_url,
             "ClickhouseDatabase": DATABASE,
+            "QuestdbUrl": self.questdb_url,
+            "QuestdbPgPort": str(self.questdb_pg_port),
             "GeoPath": self._geo_path,
         }
 
@@ -369,7 +400,7 @@ class Stack:
         self._drain()
         self._end("event source")
         self._end("emulator")
-        self._end("nats", "clickhouse")
+        self._end("nats", "clickhouse", "questdb")
         self._guardian.close()
         (self.data_dir / "stack.json").unlink(missing_ok=True)
         self._lock.release()

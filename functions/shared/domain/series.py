@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Interval = Literal["1m", "1h", "1d"]
-Environment = Literal["live", "test"]
 Standing = Literal["live", "gone"]
 
 
@@ -21,7 +20,7 @@ class MetricRow(NamedTuple):
     ts: int
     metric_name: str
     interval: Interval
-    environment: Environment
+    environment: str
     key_id: str | None
     platform: str | None
     event_type: str | None
@@ -62,7 +61,7 @@ class SessionRow(NamedTuple):
     is_bounce: bool
     is_bot: bool
     key_id: str | None
-    environment: Environment
+    environment: str
     state: Literal["live", "superseded"]
     computed_at: int
 
@@ -89,12 +88,12 @@ class AnomalyRow(NamedTuple):
 
 @dataclass(frozen=True)
 class SeriesTable:
-    """A table: its columns in order (the first is its time), which are symbols and instants, and its key."""
+    """A table: its columns in order (the first is its time), which are symbols, which keep microseconds, its key."""
 
     name: str
     columns: tuple[str, ...]
     symbols: frozenset[str]
-    instants: frozenset[str]
+    micros: frozenset[str]
     keys: tuple[str, ...]
 
 
@@ -122,7 +121,7 @@ SESSIONS = SeriesTable(
     "sessions",
     SessionRow._fields,
     frozenset(("country", "device_type", "browser", "os", "key_id", "environment", "state")),
-    frozenset(("started_at", "ended_at", "computed_at")),
+    frozenset(),
     ("started_at", "session_id"),
 )
 ANOMALIES = SeriesTable(

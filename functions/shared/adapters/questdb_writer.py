@@ -1,0 +1,119 @@
+"""Rows to QuestDB by its line protocol over HTTP: each request is one transaction, repeated until it is answered."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
+from urllib.parse import urlsplit
+
+from questdb.ingress import Buffer, IngressError, IngressErrorCode, Sender, TimestampNanos
+
+from functions.shared.domain.series import SeriesTable
+from functions.shared.errors import StoreRefused, StoreUnavailable
+from functions.shared.settings import SeriesSettings
+
+_REQUEST_BYTES = 4 << 20
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 2.0
+_VALUE_CODES = (IngressErrorCode.InvalidUtf8, IngressErrorCode.InvalidName, IngressErrorCode.InvalidTimestamp)
+_REFUSED = re.compile(r"code: invalid\b")
+_COLUMN = re.compile(r"column: (\w+)")
+
+
+class Writer:
+    """Sends rows. Safe to call again with the same rows: the table's key makes them count once."""
+
+    def __init__(
+        self,
+        settings: SeriesSettings,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._configuration = _configuration(settings)
+        self._retry_seconds, self._clock, self._sleep = settings.questdb_retry_seconds, clock, sleep
+
+    def write(self, table: SeriesTable, rows: Sequence[Sequence[Any]]) -> None:
+        """See the port."""
+        buffer, add = Buffer(), _adder(table)
+        for row in rows:
+            try:
+                add(buffer, row)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise StoreRefused(f"{table.name}: a value that the protocol cannot carry") from error
+            except IngressError as error:
+                raise _reason(table, error) from error
+            if len(buffer) >= _REQUEST_BYTES:
+                self._flush(table, buffer)
+        if len(buffer):
+            self._flush(table, buffer)
+
+    def _flush(self, table: SeriesTable, buffer: Buffer) -> None:
+        deadline, pause = self._clock() + self._retry_seconds, _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                # A new one each time: a sender that failed, or slept in a frozen process, is not to be trusted.
+                with Sender.from_conf(self._configuration) as sender:
+                    # By default a flush that fails empties the buffer, and the rows are gone.
+                    sender.flush(buffer, clear=False, transactional=True)
+                    buffer.clear()
+                return
+            except IngressError as error:
+                reason = _reason(table, error)
+                if isinstance(reason, StoreRefused) or self._clock() + pause > deadline:
+                    raise reason from error
+            self._sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+
+def _configuration(settings: SeriesSettings) -> str:
+    url = urlsplit(settings.questdb_url)
+    port = url.port or (443 if url.scheme == "https" else 9000)
+    values = {
+        "addr": f"{url.hostname}:{port}",
+        "username": settings.questdb_user,
+        "password": settings.questdb_password,
+        "auto_flush": "off",
+        # Its own retries give up at once where no connection is had.
+        "retry_timeout": "0",
+        "request_timeout": str(int(settings.questdb_timeout_seconds * 1000)),
+    }
+    # A semicolon ends a value, and is written twice inside of one.
+    return f"{url.scheme}::" + "".join(f"{name}={value.replace(';', ';;')};" for name, value in values.items())
+
+
+def _adder(table: SeriesTable) -> Callable[[Buffer, Sequence[Any]], None]:
+    """What puts a row into the buffer. It runs once a row, so that all that can be is done before."""
+    rest = table.columns[1:]
+    symbols = [name for name in rest if name in table.symbols]
+    columns = [name for name in rest if name not in table.symbols]
+    micros = [name for name in columns if name in table.micros]
+    symbols_of = itemgetter(*(table.columns.index(name) for name in symbols))
+    columns_of = itemgetter(*(table.columns.index(name) for name in columns))
+    width = len(table.columns)
+
+    def add(buffer: Buffer, row: Sequence[Any]) -> None:
+        if len(row) != width:
+            raise ValueError(f"a row of {len(row)} values for {width} columns")
+        values = dict(zip(columns, columns_of(row), strict=True))
+        for name in micros:
+            if values[name] is not None:
+                values[name] //= 1000
+        buffer.row(
+            table.name,
+            symbols=dict(zip(symbols, symbols_of(row), strict=True)),
+            columns=values,
+            at=TimestampNanos(row[0]),
+        )
+
+    return add
+
+
+def _reason(table: SeriesTable, error: IngressError) -> StoreRefused | StoreUnavailable:
+    """Whether the rows are wrong or the store is away. A row's values are not told."""
+    text = str(error)
+    if error.code in _VALUE_CODES:
+        return StoreRefused(f"{table.name}: a value that the protocol cannot carry")
+    if error.code == IngressErrorCode.ServerFlushError and _REFUSED.search(text) and "does not exist" not in text:
+        column = _COLUMN.search(text)
+        return StoreRefused(f"{table.name}: QuestDB refuses a value" + (f" of {column[1]}" if column else ""))
+    return StoreUnavailable(f"QuestDB did not take rows of {table.name}: {error.code.name}")
