@@ -222,6 +222,14 @@ def test_the_functions_own_problem_is_handed_on(tmp_path: Path) -> None:
     assert (answer.headers["Retry-After"], answer.headers["X-Request-Id"]) == ("7", "its-own")
 
 
+def test_a_function_that_is_not_ready_says_why_in_its_own_words(tmp_path: Path) -> None:
+    async def not_ready(_: web.BaseRequest) -> web.StreamResponse:
+        return web.json_response({"status": "unavailable"}, status=503, headers={"X-Request-Id": "its-own"})
+
+    answer = run(ask(tmp_path, "GET", "/health", not_ready))
+    assert (answer.status, answer.json()) == (503, {"status": "unavailable"})
+
+
 def test_an_answer_without_a_type_gets_none(tmp_path: Path) -> None:
     async def bare(_: web.BaseRequest) -> web.StreamResponse:
         return web.Response(status=204)
