@@ -5,9 +5,12 @@ from functions.serve.params import DEFAULT_LIMIT, MAX_LIMIT, OPERATORS, STATUSES
 
 _UUID: Json = {"type": "string", "format": "uuid"}
 _TEXT: Json = {"type": "string"}
-_TIME: Json = {"type": "string", "format": "date-time"}
-_FROM = parameter("from", "The earliest timestamp, included. RFC 3339, or a date.", _TIME)
-_TO = parameter("to", "The timestamp before which events are, itself excluded. RFC 3339, or a date.", _TIME)
+_TIME: Json = {
+    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}, {"type": "number"}]
+}
+_FORMS = "RFC 3339, a date, or epoch milliseconds from 1e11 up, else seconds."
+_FROM = parameter("from", f"The earliest timestamp, included. {_FORMS}", _TIME)
+_TO = parameter("to", f"The timestamp before which events are, itself excluded. {_FORMS}", _TIME)
 _NAME = several("event_name", "The event's name.", _TEXT)
 _INSIDE = """\
 Filters on what is inside: `properties.plan=pro`, `context.page.url=…`, `properties.amount[gte]=10`.
