@@ -41,7 +41,9 @@ def _said(row: Mapping[str, Any]) -> tuple[str, str]:
     """URL and title, of ``context.page``, or where a client without a page object puts them."""
     context = row["context"]
     page = part(context, "page")
-    title = page.get("title")
+    title, url = page.get("title"), page.get("url")
+    if type(url) is str and type(title) is str and url:
+        return url, title
     for place in (page, row["properties"], context):
         url = place.get("url")
         if url and isinstance(url, str):

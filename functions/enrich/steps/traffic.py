@@ -81,7 +81,8 @@ def traffic_step() -> Step:
         marked = _NO_MARKS
         if query:
             marked = marks(query) if len(query) <= _CACHED_TEXT else _marks(query)
-        short = len(referrer) + len(query) + sum(map(len, tags)) <= _CACHED_TEXT
+        said = 0 if tags is _NO_TAGS else sum(map(len, tags))
+        short = len(referrer) + len(query) + said <= _CACHED_TEXT
         look = found if short else _found
         return look(tags, marked, referrer, row["page_host"], bool(url))
 
@@ -89,7 +90,12 @@ def traffic_step() -> Step:
 
 
 def _referrer(row: Mapping[str, Any]) -> str:
-    for place in (part(row["context"], "page"), row["context"], row["properties"]):
+    context = row["context"]
+    page = part(context, "page")
+    referrer = page.get("referrer")
+    if type(referrer) is str and referrer:
+        return referrer[:_LONGEST_REFERRER]
+    for place in (context, row["properties"]):
         referrer = place.get("referrer")
         if referrer and isinstance(referrer, str):
             return referrer[:_LONGEST_REFERRER]

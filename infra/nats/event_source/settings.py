@@ -13,7 +13,8 @@ class EventSourceSettings(QueueSettings):
     """How the event source pulls, invokes and gives up. ``AWS_*`` variables are read by the AWS client itself."""
 
     enrich_function: str = "enrich"
-    event_source_batch_size: Positive = 10
+    # Small messages make up a block that is worth an invocation and an insert; big ones are bounded by their bytes.
+    event_source_batch_size: Positive = 100
     event_source_batch_bytes: Positive = 4 * 1024 * 1024
     event_source_window_seconds: Seconds = 0.2
     event_source_concurrency: Positive = 2
