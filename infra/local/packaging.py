@@ -25,6 +25,8 @@ LAMBDA_PLATFORM = "x86_64-manylinux2014"
 PLATFORM_VARIABLE = "WEIR_BUILD_PLATFORM"
 # Chalice's command line asks for botocore, inquirer, pip and more; its runtime is these two files.
 _CHALICE_RUNTIME = {"__init__.py", "app.py", "py.typed"}
+# Its wheel holds the sources that were compiled.
+_QUESTDB_RUNTIME = {".py", ".so", ".typed"}
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "Makefile", "tests")
 # wait=stored answers with the event as serve shows it.
 _ALSO = {"collect": ("functions/serve",)}
@@ -120,8 +122,11 @@ def _install(requirements: str, target: Path, platform: str) -> None:
 
 
 def _trim(packages: Path) -> None:
-    """Leave out command lines, and all of Chalice that a function never loads."""
+    """Leave out command lines, and all of Chalice and of QuestDB's client that a function never loads."""
     shutil.rmtree(packages / "bin", ignore_errors=True)
+    for entry in (packages / "questdb").glob("*"):
+        if entry.suffix not in _QUESTDB_RUNTIME:
+            entry.unlink()
     for entry in (packages / "chalice").glob("*"):
         if entry.name not in _CHALICE_RUNTIME:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

@@ -88,47 +88,16 @@ class AnomalyRow(NamedTuple):
 
 @dataclass(frozen=True)
 class SeriesTable:
-    """A table: its columns in order (the first is its time), which are symbols, which keep microseconds, its key."""
+    """A table: its columns in order (the first is its time), which times keep microseconds alone, and its key."""
 
     name: str
     columns: tuple[str, ...]
-    symbols: frozenset[str]
     micros: frozenset[str]
     keys: tuple[str, ...]
 
 
 _SERIES_KEY = ("ts", "metric_name", "interval", "tags_hash")
-METRICS = SeriesTable(
-    "metrics",
-    MetricRow._fields,
-    frozenset(
-        (
-            "metric_name",
-            "interval",
-            "environment",
-            "key_id",
-            "platform",
-            "event_type",
-            "country",
-            "device_type",
-            "state",
-        )
-    ),
-    frozenset(("ts", "computed_at")),
-    _SERIES_KEY,
-)
-SESSIONS = SeriesTable(
-    "sessions",
-    SessionRow._fields,
-    frozenset(("country", "device_type", "browser", "os", "key_id", "environment", "state")),
-    frozenset(),
-    ("started_at", "session_id"),
-)
-ANOMALIES = SeriesTable(
-    "anomalies",
-    AnomalyRow._fields,
-    frozenset(("metric_name", "interval", "severity", "state")),
-    frozenset(("ts", "computed_at")),
-    _SERIES_KEY,
-)
+METRICS = SeriesTable("metrics", MetricRow._fields, frozenset(("ts", "computed_at")), _SERIES_KEY)
+SESSIONS = SeriesTable("sessions", SessionRow._fields, frozenset(), ("started_at", "session_id"))
+ANOMALIES = SeriesTable("anomalies", AnomalyRow._fields, frozenset(("ts", "computed_at")), _SERIES_KEY)
 TABLES = (METRICS, SESSIONS, ANOMALIES)
