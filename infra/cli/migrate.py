@@ -1,4 +1,4 @@
-"""`weir migrate`: brings ClickHouse up to the newest tables."""
+"""`weir migrate`: brings ClickHouse and QuestDB up to the newest tables."""
 
 from __future__ import annotations
 
@@ -26,9 +26,23 @@ def migrate(
         str,
         typer.Option(envvar="WEIR_CLICKHOUSE_PASSWORD", help="Better given by the variable.", show_default=False),
     ] = "",
+    questdb_url: Annotated[
+        str, typer.Option(envvar="WEIR_QUESTDB_URL", help="QuestDB's address.")
+    ] = "http://127.0.0.1:9000",
+    questdb_user: Annotated[str, typer.Option(envvar="WEIR_QUESTDB_USER", help="Who to be there.")] = "admin",
+    questdb_password: Annotated[
+        str,
+        typer.Option(envvar="WEIR_QUESTDB_PASSWORD", help="Better given by the variable.", show_default=False),
+    ] = "quest",  # noqa: S107  QuestDB's own
+    questdb_ttl_days: Annotated[
+        int,
+        typer.Option(
+            envvar="WEIR_QUESTDB_TTL_DAYS", min=0, help="Drop what is so much older than the newest; 0 never."
+        ),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")] = False,
 ) -> None:
-    """Create or renew Weir's tables in ClickHouse.
+    """Create or renew Weir's tables in ClickHouse and QuestDB.
 
     Safe to run twice, and by two at once. `weir up` does it by itself.
 
@@ -39,6 +53,21 @@ def migrate(
     WEIR_CLICKHOUSE_PASSWORD=… weir migrate --url https://ch.example.org:8443
     weir migrate --cluster events
     """
+    from infra.cli import client
+
+    with client.telling():
+        applied = {
+            "clickhouse": _clickhouse(url, database, cluster, user, password),
+            "questdb": _questdb(questdb_url, questdb_ttl_days, questdb_user, questdb_password),
+        }
+    if as_json:
+        client.show_json({"applied": applied})
+        return
+    for store, names in applied.items():
+        print(f"{store}: applied {', '.join(names)}" if names else f"{store}: the tables are up to date")
+
+
+def _clickhouse(url: str, database: str, cluster: str, user: str, password: str) -> list[str]:
     import logging
 
     from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -48,15 +77,21 @@ def migrate(
 
     # The driver logs what it raises; once is enough.
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
-    with client.telling():
-        try:
-            applied = apply(url, database, cluster or None, user, password)
-        except (ClickHouseError, ValueError) as error:
-            raise client.CommandError(f"ClickHouse at {client.without_secrets(url)}: {_reason(error)}") from error
-    if as_json:
-        client.show_json({"applied": applied})
-    else:
-        print(f"applied {', '.join(applied)}" if applied else "nothing to do: the tables are up to date")
+    try:
+        return apply(url, database, cluster or None, user, password)
+    except (ClickHouseError, ValueError) as error:
+        raise client.CommandError(f"ClickHouse at {client.without_secrets(url)}: {_reason(error)}") from error
+
+
+def _questdb(url: str, ttl_days: int, user: str, password: str) -> list[str]:
+    from infra.cli import client
+    from infra.questdb.migrate import QuestDbError
+    from infra.questdb.migrate import migrate as apply
+
+    try:
+        return apply(url, ttl_days, user, password)
+    except QuestDbError as error:
+        raise client.CommandError(f"QuestDB at {client.without_secrets(url)}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:

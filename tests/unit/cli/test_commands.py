@@ -13,6 +13,7 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from infra.cli import client, first_run, migrate, send, status, trace
+from infra.questdb.migrate import QuestDbError
 from infra.cli.importing import run as running
 from tests.unit.cli.weir_double import WeirDouble
 
@@ -154,9 +155,28 @@ def test_trace_of_what_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_migrate(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[Any, ...]] = []
     monkeypatch.setattr("infra.clickhouse.migrate.migrate", lambda *given: calls.append(given) or ["0001_events"])
-    result = command(monkeypatch, refused, "migrate", "--url", "http://c.test", "--json")
-    assert (result.exit_code, json.loads(result.stdout)) == (0, {"applied": ["0001_events"]})
-    assert calls == [("http://c.test", "weir", None, "default", "")]
+    monkeypatch.setattr("infra.questdb.migrate.migrate", lambda *given: calls.append(given) or [])
+    monkeypatch.setenv("WEIR_QUESTDB_TTL_DAYS", "90")
+    result = command(
+        monkeypatch, refused, "migrate", "--url", "http://c.test", "--questdb-url", "http://q.test", "--json"
+    )
+    assert (result.exit_code, json.loads(result.stdout)) == (
+        0,
+        {"applied": {"clickhouse": ["0001_events"], "questdb": []}},
+    )
+    assert calls == [("http://c.test", "weir", None, "default", ""), ("http://q.test", 90, "admin", "quest")]
+
+
+def test_migrate_says_that_there_is_no_questdb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.clickhouse.migrate.migrate", lambda *_: [])
+
+    def away(*_: Any) -> list[str]:
+        raise QuestDbError("[Errno 111] Connection refused")
+
+    monkeypatch.setattr("infra.questdb.migrate.migrate", away)
+    result = command(monkeypatch, refused, "migrate", "--questdb-url", "http://u:secret@q.test:9000")
+    assert result.exit_code == 1
+    assert result.stderr == "QuestDB at http://q.test:9000: nothing answers there; is `weir up` running?\n"
 
 
 def test_migrate_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
