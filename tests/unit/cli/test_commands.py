@@ -13,8 +13,8 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from infra.cli import client, first_run, migrate, send, status, trace
-from infra.questdb.migrate import QuestDbError
 from infra.cli.importing import run as running
+from infra.questdb.migrate import QuestDbError
 from tests.unit.cli.weir_double import WeirDouble
 
 OWN = "00000000-0000-4000-8000-000000000001"
