@@ -49,6 +49,7 @@ def migrate(url: str, ttl_days: int = 0, user: str = "admin", password: str = "q
         for name, text in migrations():
             for statement in statements(text):
                 server.run(statement)
+            server.settle()
             after = server.columns()
             if after != before:
                 applied.append(name)
@@ -85,6 +86,15 @@ class _Server:
         if answer.is_success:
             return "", content.get("dataset", [])
         return str(content.get("error", answer.status_code)), []
+
+    def settle(self) -> None:
+        """Wait a little until what was taken is applied, which columns show only then."""
+        sql = "SELECT name, writerTxn, sequencerTxn FROM wal_tables()"
+        taken = {row[0]: row[2] for row in self.run(sql)}
+        for _ in range(_TRIES):
+            if all(row[1] >= taken.get(row[0], 0) for row in self.run(sql)):
+                return
+            time.sleep(_PAUSE_SECONDS)
 
     def columns(self) -> set[tuple[str, str]]:
         """Each table's columns."""

@@ -13,9 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import engines, ports, processes, state
+from functions.shared.adapters.questdb_series import QuestDbSeries
+from functions.shared.domain.series import METRICS
+from functions.shared.settings import SeriesSettings
+from infra.local import engines, ports, processes, questdb, state, tools
 from infra.local.paths import ROOT
 from infra.local.stack import ENGINES, FREE, PortTaken, Stack
+from tests.contract.test_series_contract import metric
 from tests.support.polling import until
 
 pytestmark = pytest.mark.engines
@@ -45,13 +49,57 @@ def test_the_engines_answer_and_are_prepared(stack: Stack) -> None:
     assert {name: one["state"] for name, one in written["services"].items()} == {
         "nats": "ready",
         "clickhouse": "ready",
+        "questdb": "ready",
     }
+    assert _tables(stack) >= {"metrics", "sessions", "anomalies"}
 
 
 def test_every_listener_is_on_loopback(stack: Stack) -> None:
     for service in stack.running.values():
         assert service.service.port
         assert _listens_only_on_loopback(service.service.port)
+        assert _listeners(service.pid)
+        assert {address for address, _ in _listeners(service.pid)} == {"0100007F"}
+
+
+def test_what_questdb_took_is_found_again_after_it_was_killed(stack: Stack) -> None:
+    settings = SeriesSettings(questdb_url=stack.questdb_url, questdb_pg_port=stack.questdb_pg_port)
+    store, row = QuestDbSeries(settings), metric("survivor")
+    store.write(METRICS, [row])
+    before = stack.kill("questdb")
+    stack.wait_back("questdb", before)
+    store.await_visible(METRICS)
+    assert store.query("SELECT value, state FROM metrics WHERE metric_name = 'survivor'") == [(row.value, row.state)]
+
+
+def test_a_questdb_that_was_given_is_used_and_none_is_started(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEIR_QUESTDB_URL", stack.questdb_url)
+    monkeypatch.setenv("WEIR_QUESTDB_PG_PORT", str(stack.questdb_pg_port))
+    with Stack(ROOT, tmp_path, FREE, {"questdb"}, geo=False) as other:
+        assert not other.running
+        assert other.variables()["WEIR_QUESTDB_URL"] == stack.questdb_url
+        assert other.variables()["WEIR_QUESTDB_PG_PORT"] == str(stack.questdb_pg_port)
+
+
+def test_a_server_that_cannot_be_fetched_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questdb, "_FETCH", "import sys; sys.exit('no route to the repository')")
+    said: list[str] = []
+    with pytest.raises(tools.ToolUnavailable, match=r"no route to the repository\n.*WEIR_QUESTDB_URL"):
+        questdb.jar(tmp_path, said.append)
+    assert said == [f"fetching QuestDB {questdb.VERSION}, 30 MB (once)"]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_server_that_is_not_the_one_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = "import sys; open(sys.argv[2] + '/other.jar', 'w').close(); print(sys.argv[2] + '/other.jar')"
+    monkeypatch.setattr(questdb, "_FETCH", other)
+    with pytest.raises(tools.ToolUnavailable, match="not the server"):
+        questdb.jar(tmp_path, lambda _: None)
+    assert not list(tmp_path.rglob("*.jar"))
 
 
 @pytest.mark.parametrize("name", sorted(ENGINES))
@@ -137,6 +185,24 @@ def _start_elsewhere(folder: Path) -> subprocess.Popen[str]:
     with process.stdout:
         assert process.stdout.readline() == "up\n"
     return process
+
+
+def _tables(stack: Stack) -> set[str]:
+    settings = SeriesSettings(questdb_url=stack.questdb_url, questdb_pg_port=stack.questdb_pg_port)
+    return {row[0] for row in QuestDbSeries(settings).query("SELECT table_name FROM tables()")}
+
+
+def _listeners(pid: int) -> set[tuple[str, str]]:
+    """The address and port of each socket on which a process listens."""
+    own = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()}
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
+                address, _, port = fields[1].partition(":")
+                found.add((address, port))
+    return found
 
 
 def _listens_only_on_loopback(port: int) -> bool:
