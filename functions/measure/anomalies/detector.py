@@ -63,8 +63,9 @@ class Detector:
         self._raw: deque[float] = deque(maxlen=_MOST_FOR_LEVEL)
         self._level_since = 0
         self._negative = False
-        self._tail = Tail(least=4.0, most=9.0, factor=1.6, slowest=0.02)
-        self._smooth_tail = Tail(least=4.5, most=10.0, factor=1.7, slowest=0.02)
+        self._tail = Tail(least=4.0, most=40.0, factor=1.7, slowest=0.02)
+        self._smooth_tail = Tail(least=4.5, most=15.0, factor=1.7, slowest=0.02)
+        self._together = 0.0
         self._recent: deque[bool] = deque(maxlen=_FEWEST_FOR_LEVEL)
         self._levels_before: dict[str, float] = {}
         self._run = 0
@@ -147,7 +148,7 @@ class Detector:
         excess = deviation / (self._tail.limit * widen)
         error = (value - out.base) / out.unit
         alone = (value - out.expected) / max(out.spread, 1e-12)
-        together = one.deviation_of_smoothed(error, out.floor / out.unit * 0.4)
+        together = self._together = one.deviation_of_smoothed(error, out.floor / out.unit * 0.4)
         # Taken together counts only while this window, too, lies on that side.
         if alone * one.smoothed > 0.0 and abs(alone) > 1.0:
             excess = max(excess, together / (self._smooth_tail.limit * widen))
@@ -160,7 +161,7 @@ class Detector:
             return 0.0025 * level + 1e-9
         if level < _SMALL_COUNT:
             return math.sqrt(level + 0.7)
-        return 0.5 + 0.25 * math.sqrt(level)
+        return 0.3 + 0.15 * math.sqrt(level)
 
     def _caution(self, count: int, day_of_week: int) -> float:
         widen = 1.0 + _WIDE_AT_FIRST / count
@@ -186,6 +187,7 @@ class Detector:
         # Of an anomaly that lasts only the first window tells how heavy the tail is.
         if len(self._ts) >= WARM_UP and self._run <= 1:
             self._tail.see(abs(value - out.expected) / out.spread if out.spread > 0.0 else 0.0)
+            self._smooth_tail.see(self._together)
         for kind, one in self._kinds.items():
             one.cost += fade * (min(cap, abs(value - outs[kind].expected)) - one.cost)
             one.learn(value, outs[kind], trusted=trusted, adjacent=adjacent)
