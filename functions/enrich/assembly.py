@@ -27,7 +27,7 @@ _RAW = itemgetter(*RawRow._fields)
 _new = tuple.__new__  # what a named tuple's own constructors come down to
 _UUID = re.compile(UUID_PATTERN)
 # What is worked on at a time fits the processor's cache: a row and its event take some ten kilobytes.
-_AT_A_TIME = 50
+_AT_A_TIME = 100
 
 
 class _Slices(msgspec.Struct):

@@ -303,6 +303,17 @@ def test_an_insert_that_is_repeated_is_known_again(engine: ClickHouse) -> None:
     assert len(standing(tables, [one])[0]) == 1
 
 
+def test_an_insert_that_breaks_off_on_the_way_leaves_nothing(engine: ClickHouse) -> None:
+    tables, attempt = over(engine), str(uuid.uuid4())
+    block = [*(delivery() for _ in range(300)), delivery(event_name="\ud800")]
+    with pytest.raises(StoreRefused):
+        tables.insert_raw(attempt, [one.raw for one in block])
+    tables.await_idle({attempt})
+    assert standing(tables, block) == ([], [])
+    tables.insert_raw(attempt, [one.raw for one in block[:-1]])
+    assert len(standing(tables, block)[0]) == 300
+
+
 ODD_TEXTS = [
     "{}",
     '{ "a" : 1.0 ,\t"b":[ ] }',

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import orjson
 
 from functions.enrich.tables import TABLES, Claim, Place, Rival, StoredRow, Table
-from functions.shared.adapters.clickhouse_rows import pieces
+from functions.shared.adapters.clickhouse_rows import Rows
 from functions.shared.errors import StoreRefused, StoreUnavailable
 from functions.shared.settings import StoreSettings
 from schemas.rows import ProcessedRow, RawRow
@@ -141,14 +141,13 @@ class ClickHouseTables:
     def _insert(self, table: str, columns: tuple[str, ...], attempt_id: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if not rows:
             return
-        body = pieces(columns, attempt_id, rows)
         # The store knows by the token when the answer was lost and the block is sent again.
         token = str(uuid.uuid4())
         settings = {**self._insert_settings, "log_comment": attempt_id, "insert_deduplication_token": token}
         names = [*columns, "attempt_id"]
-        self._call(
-            lambda client: client.raw_insert(table, names, iter(body), settings=settings, fmt="JSONCompactEachRow")
-        )
+        # Written while it is sent. Should that break off, the store has no end of the request, and takes nothing.
+        body = Rows(columns, attempt_id, rows)
+        self._call(lambda client: client.raw_insert(table, names, body, settings=settings, fmt="JSONCompactEachRow"))
 
     def _delete(self, sql: str) -> None:
         settings = {**_DELETE, "max_execution_time": self._seconds}
@@ -165,12 +164,16 @@ class ClickHouseTables:
         began = time.monotonic()
         try:
             return action(self._connected())
+        except StoreRefused:
+            raise
         except Exception as error:
             answered = getattr(error, "code", None) is not None
             if answered or time.monotonic() - began > _STALE_SECONDS:
                 raise _translated(error) from error
         try:
             return action(self._connected())
+        except StoreRefused:
+            raise
         except Exception as error:
             raise _translated(error) from error
 
