@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Required
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, InstanceOf, StringConstraints
 from typing_extensions import TypedDict
 
 UUID_PATTERN = r"^(?:|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})$"
@@ -52,6 +52,16 @@ class WireEvent(TypedDict, total=False):
     properties: Annotated[dict[str, Any] | None, Field(description="What the event says of itself.")]
     context: Annotated[dict[str, Any] | None, Field(description="Where it happened: ip, user_agent, page, …")]
     sent_at: Annotated[TimestampText | TimestampNumber | None, Field(description="The client's clock on sending.")]
+
+
+_Document = InstanceOf[dict[str, Any]] | None
+# The same of an event that was read already: its documents are dictionaries, and are not copied to see that they are.
+ReadEvent = TypedDict(
+    "ReadEvent",
+    {**WireEvent.__annotations__, "properties": _Document, "context": _Document},  # type: ignore[misc]
+    total=False,
+)
+ReadEvent.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-defined]
 
 
 class WireBatch(TypedDict, total=False):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from pydantic import TypeAdapter, ValidationError, WrapValidator
 
-from schemas.event import KNOWN, TIMESTAMP_PATTERN, TimestampNumber, TimestampText, WireEvent
+from schemas.event import KNOWN, TIMESTAMP_PATTERN, ReadEvent, TimestampNumber, TimestampText, WireEvent
 from schemas.faults import Fault
 from schemas.guard import build_guard
 from schemas.inspection import inspect
@@ -61,7 +61,7 @@ class Validator:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._guard = build_guard(self._limits)
-        self._all: TypeAdapter[Any] = TypeAdapter(list[WireEvent])
+        self._all: TypeAdapter[Any] = TypeAdapter(list[ReadEvent])
         self._block = TypeAdapter(list[Annotated[WireEvent, WrapValidator(_isolate)]])
         self._one: TypeAdapter[Any] = TypeAdapter(WireEvent)
         self._time: TypeAdapter[Any] = TypeAdapter(TimestampText | TimestampNumber)
