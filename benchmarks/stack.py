@@ -10,8 +10,12 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import clickhouse_connect
@@ -21,6 +25,7 @@ from benchmarks.results import Values
 from infra.local.stack import DATABASE, FREE, Stack
 
 _SETTLE_SECONDS = 300
+_LOOK_SECONDS = 1.0
 _COUNT = """
 SELECT count(), uniqExact(event_id) FROM (
   SELECT event_id FROM processed_events UNION ALL SELECT event_id FROM raw_events WHERE processing_status = 'failed')
@@ -36,16 +41,15 @@ def measure(*, quick: bool = False) -> Values:
     with tempfile.TemporaryDirectory(prefix="weir-stack-") as folder, Stack(data_dir=Path(folder), ports=FREE) as stack:
         store = clickhouse_connect.get_client(dsn=stack.clickhouse_url, database=DATABASE)
         _load(stack, "closed", 3)
-        start = _memory(stack)
         before, _ = _settled(store)
         began = time.monotonic()
         closed = _load(stack, "closed", seconds)
         counted, _ = _settled(store, before + closed["acknowledged"])
         until_stored = time.monotonic() - began
-        paced = _load(stack, "open", seconds)
+        with _watched(stack) as memory:
+            paced = _load(stack, "open", seconds)
         after, after_unique = _settled(store, counted + paced["acknowledged"])
         stored_ms = _stored_ms(store, paced["acked_at"])
-        end = _memory(stack)
     acknowledged = closed["acknowledged"] + paced["acknowledged"]
     print(f"closed loop: {closed['acknowledged']:,} events acknowledged, {counted - before:,} stored;", end=" ")
     print(f"open loop: {paced['acknowledged']:,} acknowledged, {after - counted:,} stored")
@@ -61,10 +65,7 @@ def measure(*, quick: bool = False) -> Values:
         "stack_open_events_per_second": paced["acknowledged"] / paced["seconds"],
         "stack_refused_requests": sum(closed["refused"].values()) + sum(paced["refused"].values()),
     }
-    for name in start:
-        values[f"stack_{name}_start_rss_mb"] = start[name]
-        values[f"stack_{name}_end_rss_mb"] = end[name]
-    return values
+    return values | _trend(memory)
 
 
 def _load(stack: Stack, kind: str, seconds: float) -> dict[str, Any]:
@@ -94,6 +95,37 @@ def _stored_ms(store: Any, acked_at: dict[str, float]) -> list[float]:
         if batch in acked_at:
             times += [max(0.0, (stored_at - acked_at[batch]) * 1000)] * count
     return sorted(times)
+
+
+@contextmanager
+def _watched(stack: Stack) -> Iterator[list[dict[str, float]]]:
+    """What each service holds in memory, looked at again and again while inside."""
+    seen: list[dict[str, float]] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_LOOK_SECONDS):
+            seen.append(_memory(stack))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
+
+
+def _trend(seen: list[dict[str, float]]) -> Values:
+    """Median of the first and of the last third, and the peak: what a merge in the store takes it gives back."""
+    third = max(1, len(seen) // 3)
+    values = {}
+    for name in seen[-1]:
+        series = [one.get(name, 0.0) for one in seen]
+        values[f"stack_{name}_first_rss_mb"] = median(series[:third])
+        values[f"stack_{name}_last_rss_mb"] = median(series[-third:])
+        values[f"stack_{name}_peak_rss_mb"] = max(series)
+    return values
 
 
 def _memory(stack: Stack) -> dict[str, float]:
