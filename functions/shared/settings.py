@@ -37,6 +37,7 @@ class StoreSettings(_Settings):
 
     clickhouse_url: str = "http://127.0.0.1:8123"
     clickhouse_database: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "weir"
+    clickhouse_cluster: Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
     clickhouse_user: str = "default"
     clickhouse_password: Annotated[str, Field(repr=False)] = ""
     clickhouse_timeout_seconds: Annotated[float, Field(gt=0)] = 20.0

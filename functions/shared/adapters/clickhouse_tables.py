@@ -56,10 +56,11 @@ _FAILED = {"processed_events": "false", "raw_events": "processing_status != 'pro
 class ClickHouseTables:
     """The ledger and the tables of one database. Several threads may use it; it heals connections that went stale.
 
-    ``cluster`` names the cluster on which the tables are replicated.
+    Where the settings name a cluster, the tables are replicated on it: inserts are on most replicas when they return.
     """
 
-    def __init__(self, settings: StoreSettings, cluster: str = "") -> None:
+    def __init__(self, settings: StoreSettings) -> None:
+        cluster = settings.clickhouse_cluster
         self._settings = settings
         self._seconds = settings.clickhouse_timeout_seconds
         self._processes = f"clusterAllReplicas('{cluster}', system.processes)" if cluster else "system.processes"
