@@ -1,1 +1,1 @@
-"""Which way to find anomalies finds most of them and cries wolf least: methods compared on series with seeded faults."""
+"""Methods to find anomalies, compared on series with seeded faults: found faults against false alarms."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from functions.measure.anomalies import profile as seasons
 from functions.measure.anomalies.forecaster import Forecaster, Outlook
-from functions.measure.anomalies.grid import DAY, DAYS_OF_WEEK, HOUR, Interval, slots_of, weekday
+from functions.measure.anomalies.grid import DAY, HOUR, Interval, slots_of, weekday
 from functions.measure.anomalies.judgement import (
     ANOMALY_SCORE,
     Judgement,
@@ -31,6 +31,7 @@ _MOST_FOR_LEVEL = 72
 _SHARE_FOR_LEVEL = 0.75
 _MEMORY_OF_LEVEL = 4
 _SHARE_FOR_SHAPE = 0.3
+_FEWEST_FOR_SHAPE = 3
 _COST_DAYS = 3.0
 _FEWEST_FOR_COST = 30.0
 _CAP_OF_COST = 5.0
@@ -52,7 +53,6 @@ class Detector:
         self._interval = Interval(interval)
         self._kinds: dict[str, Forecaster] = {}
         self._ts: list[int] = []
-        self._clean: list[float] = []
         self._origin = 0
         self._next_fit = 0
         self._last = 0
@@ -60,7 +60,7 @@ class Detector:
         self._slots = 1
         self._per_day = 1.0
         self._whole = 1.0
-        self._raw: deque[float] = deque(maxlen=_MOST_FOR_LEVEL)
+        self._past: list[float] = []
         self._level_since = 0
         self._negative = False
         self._tail = Tail(least=4.0, most=40.0, factor=1.7, slowest=0.02)
@@ -75,6 +75,9 @@ class Detector:
         self._of_day = 0
         self._bad_days = 0
         self._forget_before = 0
+        self._judged: Judgement | None = None
+        self._expected = self._limit = 0.0
+        self._run_before = 0
         self._weekdays: dict[int, int] = {}
 
     def observe(self, point: Point) -> Judgement:
@@ -89,6 +92,24 @@ class Detector:
         judged = self._judge(point.ts, point.value)
         self._last = point.ts
         return judged
+
+    def compare(self, point: Point) -> Judgement:
+        """Judge another value of the window that was observed last, from the same past, and learn nothing from it."""
+        before = self._judged
+        if before is None or point.ts != before.ts or point.value is None or self._limit <= 0.0:
+            return unjudged(point)
+        if point.value == before.value:
+            return before
+        return self._judgement(point, self._expected, abs(point.value - self._expected) / self._limit, self._limit)
+
+    def _judgement(self, point: Point, middle: float, excess: float, limit: float) -> Judgement:
+        score = score_of(excess)
+        run = self._run_before + 1 if score >= ANOMALY_SCORE else 0
+        # What never was below nothing is not expected to be.
+        least = -math.inf if self._negative else 0.0
+        expected, lower = max(least, middle), max(least, middle - limit)
+        upper = max(least, middle + limit)
+        return Judgement(*point, expected, lower, upper, score, score >= ANOMALY_SCORE, severity_of(score, run), run)
 
     def _begin(self, point: Point) -> None:
         self._origin = self._last = self._last_trusted = point.ts
@@ -113,28 +134,19 @@ class Detector:
         one, out = self._kinds[name], outs[name]
         count = len(self._ts)
         if count < WARM_UP:
+            self._judged = None
             self._learn(ts, value, outs, name, trusted=True)
             return unjudged(Point(ts, value))
         widen = self._caution(count, place[0])
         excess, limit = self._excess(one, out, value, widen)
-        if excess >= 1.0 and self._returned(value, out, outs, ts, place, steps):
+        if excess >= 1.0 and self._returned(value, out, ts, place, steps):
             outs = {kind: held.look(*place, steps, self._least) for kind, held in self._kinds.items()}
             out = outs[name]
             excess, limit = self._excess(one, out, value, widen)
-        score = score_of(excess)
-        flagged = score >= ANOMALY_SCORE
-        self._run = self._run + 1 if flagged else 0
-        judged = Judgement(
-            ts,
-            value,
-            out.expected,
-            out.expected - limit,
-            out.expected + limit,
-            score,
-            flagged,
-            severity_of(score, self._run),
-            self._run,
-        )
+        self._run_before, self._expected, self._limit = self._run, out.expected, limit
+        judged = self._judged = self._judgement(Point(ts, value), out.expected, excess, limit)
+        flagged = judged.is_anomaly
+        self._run = judged.run
         self._learn(ts, value, outs, name, trusted=not flagged)
         self._relearn(flagged, ts)
         return judged
@@ -192,11 +204,9 @@ class Detector:
             one.cost += fade * (min(cap, abs(value - outs[kind].expected)) - one.cost)
             one.learn(value, outs[kind], trusted=trusted, adjacent=adjacent)
         self._whole += (float(value == int(value)) - self._whole) * fade
-        self._raw.append(value)
+        self._past.append(value)
         self._negative = self._negative or value < 0.0
-        bound = 3.0 * out.spread
         self._ts.append(ts)
-        self._clean.append(value if trusted else min(out.expected + bound, max(out.expected - bound, value)))
         self._of_day += 1
         self._flagged += not trusted
         if trusted:
@@ -216,8 +226,7 @@ class Detector:
         self._old_until = ts + _MEMORY_OF_LEVEL * need * self._interval.value
         for one in self._kinds.values():
             one.relevel(need)
-        need = min(need, len(self._clean))
-        self._clean[-need:] = list(self._raw)[-need:]
+        need = min(need, len(self._ts))
         self._level_since = self._ts[-need]
         self._last_trusted = ts
         self._run = 0
@@ -225,9 +234,7 @@ class Detector:
     def _need(self) -> int:
         return int(min(_MOST_FOR_LEVEL, max(_FEWEST_FOR_LEVEL, self._per_day)))
 
-    def _returned(
-        self, value: float, out: Outlook, outs: dict[str, Outlook], ts: int, place: tuple[int, int, int], steps: float
-    ) -> bool:
+    def _returned(self, value: float, out: Outlook, ts: int, place: tuple[int, int, int], steps: float) -> bool:
         """Whether the value is back on the level from before the last one was learnt; if so, that one is taken up."""
         if not self._old_levels or ts > self._old_until:
             return False
@@ -250,7 +257,7 @@ class Detector:
 
     def _end_day(self) -> None:
         """Note which days of the week were seen, and whether the course of the day is still what was learnt."""
-        bad = self._flagged > _SHARE_FOR_SHAPE * max(1, self._of_day)
+        bad = self._flagged > max(_FEWEST_FOR_SHAPE, _SHARE_FOR_SHAPE * self._of_day)
         self._bad_days = self._bad_days + 1 if bad else 0
         if self._bad_days > 1:
             self._forget_before = self._next_fit - 2 * DAY
@@ -265,12 +272,12 @@ class Detector:
         self._per_day = max(1.0, DAY / interval)
         oldest = max(self._ts[-1] - seasons.DAYS_FOR_WEEK * DAY, self._forget_before)
         start = bisect_left(self._ts, oldest)
-        del self._ts[: max(0, start - 1)], self._clean[: max(0, start - 1)]
+        del self._ts[: max(0, start - 1)], self._past[: max(0, start - 1)]
         start = bisect_left(self._ts, oldest)
         if len(self._ts) - start < _FEWEST_FOR_LEVEL:
             return
         self._slots = slots
-        found = seasons.fit(np.array(self._ts[start:]), np.array(self._clean[start:]), slots)
+        found = seasons.fit(np.array(self._ts[start:]), np.array(self._past[start:]), slots)
         newest = self._newest()
         for name, fitted in found._asdict().items():
             if fitted is None:
@@ -278,7 +285,7 @@ class Detector:
                 continue
             if name not in self._kinds:
                 self._kinds[name] = self._new(fitted)
-            self._kinds[name].refit(fitted, newest)
+            self._kinds[name].refit(fitted, newest, trusted=self._last_trusted == self._ts[-1])
 
     def _new(self, fitted: seasons.Profile) -> Forecaster:
         """A forecaster that begins with the doubts and the merits of the best so far."""
@@ -290,9 +297,10 @@ class Detector:
 
     def _newest(self) -> list[tuple[float, int, int]]:
         since = bisect_left(self._ts, max(self._ts[-1] - DAY, self._level_since))
+        since = max(0, min(since, len(self._ts) - _FEWEST_FOR_LEVEL))
         return [
             (value, weekday(ts // DAY), (ts % DAY) * self._slots // DAY)
-            for ts, value in zip(self._ts[since:], self._clean[since:], strict=True)
+            for ts, value in zip(self._ts[since:], self._past[since:], strict=True)
         ]
 
 

@@ -93,7 +93,7 @@ class Forecaster:
         spread = self._spread(hour)
         lost = carry * carry - now * now
         if lost > 0.0:
-            spread = math.sqrt(spread * spread + lost * self._structural.value**2)
+            spread = math.sqrt(spread * spread + lost * self._structural.value * self._structural.value)
         out.floor = least(out.base)
         out.spread = max(spread * out.unit, out.floor)
         return out
@@ -146,7 +146,7 @@ class Forecaster:
         """Forget the errors that were made on another level."""
         self._error = self.smoothed = 0.0
 
-    def refit(self, profile: Profile | None, newest: list[tuple[float, int, int]]) -> None:
+    def refit(self, profile: Profile | None, newest: list[tuple[float, int, int]], *, trusted: bool) -> None:
         """Take a new profile; the level follows from the newest values, each with day of the week and slot."""
         self.profile = profile
         offsets = []
@@ -160,7 +160,7 @@ class Forecaster:
         if offsets:
             self.level = median(offsets)
             value, day_of_week, slot = newest[-1]
-            self._error = self._clip(self._error_of(value, day_of_week, slot))
+            self._error = self._clip(self._error_of(value, day_of_week, slot)) if trusted else 0.0
 
     def _clip(self, error: float, more: float = 1.0) -> float:
         known = self._structural.value

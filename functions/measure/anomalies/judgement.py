@@ -1,5 +1,6 @@
 """What is judged, and what is said of it."""
 
+import math
 from typing import Literal, NamedTuple
 
 Severity = Literal["none", "low", "medium", "high"]
@@ -45,7 +46,7 @@ def unjudged(point: Point) -> Judgement:
 
 def score_of(excess: float) -> float:
     """The score of a deviation given as a multiple of the largest that is still normal: 0.5 at 1, towards 1 above."""
-    return 1.0 - 2.0 ** -min(excess * excess, 50.0)
+    return 1.0 - math.pow(2.0, -min(excess * excess, 50.0))
 
 
 def severity_of(score: float, run: int) -> Severity:

@@ -43,7 +43,7 @@ def fit(ts: Array, values: Array, slots: int) -> Profiles:
     """Fit to a past of times (ns) and values, in order."""
     matrix, days = _matrix(ts, values, slots)
     added = _fit_one(matrix, days, ratio=False)
-    several = (None, None)
+    several: tuple[Profile | None, Profile | None] = (None, None)
     if values.min() >= 0.0 and slots > 1:
         several = _fit_one(matrix, days, ratio=True)
     return Profiles(added[0], added[1], several[0], several[1])

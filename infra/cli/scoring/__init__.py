@@ -1,0 +1,1 @@
+"""What `weir anomalies score` reads, and how its rows are judged."""
