@@ -35,6 +35,7 @@ def render(text: str, cluster: str | None = None) -> list[str]:
     filled = (
         text.replace("{{on_cluster}}", f"ON CLUSTER {_checked(cluster)}" if cluster else "")
         .replace("{{engine}}", engine)
+        .replace("{{replicated}}", "Replicated" if cluster else "")
         .replace("{{settings}}", _TABLE)
     )
     lines = [line for line in filled.splitlines() if not line.lstrip().startswith("--")]

@@ -1,0 +1,330 @@
+"""Definitions as SQL: what a minute's states are, how they merge, and which are compared with those that stand.
+
+A source has slots. Its first one, named "", holds the additive measures and the first `unique`; each further `unique`
+and each `quantile` has a slot of its own, named like the first metric that needs it.
+"""
+# ruff: noqa: S608  the SQL is put together from our own names and the operator's definitions, which are checked
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from functions.measure.metrics import conditions
+from functions.measure.metrics.conditions import literal
+from functions.measure.metrics.definitions import INTERVALS, LEVELS, Cut, Definitions, IntervalName, Metric
+from functions.measure.metrics.sources import SOURCES, SourceName
+
+SCALE = 1_000_000
+# Beyond this a sum could leave 128 bits; such an amount is no amount.
+_LARGEST = "1e24"
+UNKNOWN = "unknown"
+SEPARATOR = "\x1f"
+# Series by the minute have few groupings. All others begin with blocks of ten minutes, which are merged to hours and
+# days: by the minute, most groups would be states of one or two events, as many as there are events.
+BLOCK_SECONDS = 600
+_BLOCK = "10m"
+_BELOW = {"1h": _BLOCK, "1d": "1h"}
+_START = {"1m": "toStartOfMinute", _BLOCK: "toStartOfTenMinutes", "1h": "toStartOfHour", "1d": "toStartOfDay"}
+_LEVELS = ", ".join(map(str, LEVELS))
+_AMOUNTS = f"quantilesExactWeightedState({_LEVELS})"
+_NO_UNIQUES = "arrayReduce('uniqExactState', CAST([], 'Array(UInt64)'))"
+_NO_AMOUNTS = f"arrayReduce('{_AMOUNTS}', CAST([], 'Array(Float64)'), CAST([], 'Array(UInt64)'))"
+_KEY = "source, slot, environment, cut, tags"
+
+
+class Place(NamedTuple):
+    """Where a metric's own numbers are kept."""
+
+    source: SourceName
+    slot: str
+    kind: str
+
+
+@dataclass
+class Slot:
+    """One slot of a source: what is kept in it, and by which groupings."""
+
+    source: SourceName
+    name: str
+    sums: dict[str, Metric] = field(default_factory=dict)
+    unique: tuple[str, Metric] | None = None
+    quantile: tuple[str, Metric] | None = None
+    minute_cuts: set[Cut] = field(default_factory=set)
+    block_cuts: set[Cut] = field(default_factory=set)
+
+
+class Plan:
+    """All slots, and for each basic metric the place of its numbers."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self.definitions = definitions
+        self.slots: dict[tuple[SourceName, str], Slot] = {}
+        self.places: dict[str, Place] = {}
+        by_minute, by_hour, by_day = (definitions.cuts_of_basic(interval) for interval in INTERVALS)
+        self._minute_cuts = by_minute
+        self._block_cuts = {name: cuts | by_day[name] for name, cuts in by_hour.items()}
+        self._quantiles: dict[tuple[object, ...], str] = {}
+        for name, metric in definitions.metrics.items():
+            if metric.source and (self._minute_cuts[name] or self._block_cuts[name]):
+                self._place(name, metric, metric.source)
+
+    def _place(self, name: str, metric: Metric, source: SourceName) -> None:
+        slot = self._slot(source, "")
+        if metric.kind in ("count", "sum"):
+            slot.sums[name] = metric
+        elif metric.kind == "unique":
+            slot = slot if slot.unique is None else self._slot(source, name)
+            slot.unique = (name, metric)
+        else:
+            # Levels of the same distribution are read from the same states.
+            same = (source, metric.property, metric.significant_digits, conditions.of(metric))
+            slot = self._slot(source, self._quantiles.setdefault(same, name))
+            slot.quantile = slot.quantile or (name, metric)
+        slot.minute_cuts |= self._minute_cuts[name]
+        slot.block_cuts |= self._block_cuts[name]
+        self.places[name] = Place(source, slot.name, metric.kind)
+
+    def _slot(self, source: SourceName, name: str) -> Slot:
+        return self.slots.setdefault((source, name), Slot(source, name))
+
+    def computed(self) -> list[Slot]:
+        """The slots that hold something."""
+        return [slot for slot in self.slots.values() if slot.sums or slot.unique or slot.quantile]
+
+
+def note(changed: str) -> str:
+    """Note the blocks that hold the times (or seconds) in the one column of a query of ours. Parameter: batch."""
+    return (
+        "INSERT INTO metric_touched (batch, block) SELECT {batch:UInt64} AS batch, block FROM"
+        " (SELECT DISTINCT toStartOfTenMinutes(toDateTime(one.1, 'UTC')) AS block"
+        f" FROM (SELECT tuple(*) AS one FROM ({changed})))"
+    )
+
+
+def computed(slot: Slot) -> str:
+    """Compute the touched blocks of a slot, and their minutes; keep those groups that differ from what stands.
+
+    Parameters: since, until (seconds, what is touched lies between), after (the last batch merged), batch.
+    """
+    source = SOURCES[slot.source]
+    moment = f"toDateTime({source.time}, 'UTC')"
+    touched = "SELECT block FROM metric_touched WHERE batch > {after:UInt64}"
+    where = [
+        f"{source.time} >= toDateTime64({{since:Int64}}, 9, 'UTC')",
+        f"{source.time} < toDateTime64({{until:Int64}}, 9, 'UTC')",
+        f"{_START[_BLOCK]}({moment}) IN ({touched})",
+        *([source.always] if source.always else []),
+        *_only(slot),
+    ]
+    inputs = _Inputs()
+    measures = f"{_sums(slot, inputs)} AS sums{_states(slot, inputs)}"
+    cuts = [("1m", cut) for cut in sorted(slot.minute_cuts)] + [(_BLOCK, cut) for cut in sorted(slot.block_cuts)]
+    groups = ", ".join(_group(slot, place, step, moment, cut) for place, (step, cut) in enumerate(cuts, 1))
+    # What is counted is computed once a row, and not once for each of its groups.
+    rows = (
+        f"SELECT {source.environment} AS e, [{groups}] AS parts{inputs.columns()} FROM {source.relation}"
+        f" WHERE {' AND '.join(where)}"
+    )
+    fresh = f"SELECT e, part.1 AS p, part.2 AS w, part.3 AS t, {measures} FROM ({rows}) ARRAY JOIN parts AS part"
+    columns = (
+        f"{_choice(step for step, _ in cuts)} AS step, w AS start, {literal(slot.source)} AS source,"
+        f" {literal(slot.name)} AS slot, e AS environment, {_choice('+'.join(cut) for _, cut in cuts)} AS cut,"
+        " t AS tags"
+    )
+    fresh = (
+        f"SELECT {columns}, sums, {_distributions(slot, len(slot.minute_cuts))},"
+        f" {_names(slot)} AS present, {_digest(slot)} AS fresh_digest"
+        f" FROM ({fresh} GROUP BY e, p, w, t)"
+    )
+    live = (
+        f"step IN ('1m', '{_BLOCK}') AND source = {literal(slot.source)} AND slot = {literal(slot.name)}"
+        f" AND {_BETWEEN} AND {_START[_BLOCK]}(window) IN ({touched})"
+    )
+    return _kept(fresh, live)
+
+
+def merged(step: IntervalName) -> str:
+    """Merge hours from blocks, or days from hours: only groups of which a part changed since the last batch merged.
+
+    Parameters as :func:`computed`; since and until are at full windows of the step.
+    """
+    below = _BELOW[step]
+    start = f"{_START[step]}(window, 'UTC')"
+    kept = step != "1d"
+    ending = "State" if kept else ""
+    unique, amounts = f"uniqExactMerge{ending}(uniques)", f"quantilesExactWeightedMerge{ending}({_LEVELS})(amounts)"
+    read = "finalizeAggregation(united) AS different, finalizeAggregation(spread) AS levels"
+    if not kept:
+        read = "united AS different, spread AS levels"
+    group = f"cityHash64({start}, {_KEY})"
+    changed = f"SELECT {group} FROM metric_states WHERE step = '{below}' AND version > {{after:UInt64}} AND {_BETWEEN}"
+    fresh = (
+        f"SELECT '{step}' AS step, {start} AS start, {_KEY}, sumMap(sums) AS sums,"
+        f" {unique} AS united, {amounts} AS spread,"
+        " arraySort(groupUniqArrayArray(ever)) AS present, greatest(1, sum(digest)) AS fresh_digest"
+        f" FROM (SELECT * FROM metric_states FINAL"
+        f" WHERE step = '{below}' AND NOT gone AND {_BETWEEN} AND {group} IN ({changed}))"
+        f" GROUP BY start, {_KEY}"
+    )
+    uniques, spreads = ("united", "spread") if kept else (_NO_UNIQUES, _NO_AMOUNTS)
+    fresh = (
+        f"SELECT step, start, {_KEY}, sums, {uniques} AS uniques, {spreads} AS amounts, {read}, present, fresh_digest"
+        f" FROM ({fresh})"
+    )
+    live = f"step = '{step}' AND {_BETWEEN} AND cityHash64(window, {_KEY}) IN ({changed})"
+    return _kept(fresh, live)
+
+
+def changed_below(step: IntervalName) -> str:
+    """The earliest and the latest window below a step that changed since the last batch merged, and how many rows."""
+    return (
+        "SELECT toInt64(toUnixTimestamp(min(window))), toInt64(toUnixTimestamp(max(window))), count()"
+        f" FROM metric_states WHERE step = '{_BELOW[step]}' AND version > {{after:UInt64}}"
+    )
+
+
+def changed_groups() -> str:
+    """What is to be written to the time-series store: each group that changed since, with all that is kept of it.
+
+    A row: step, start (seconds), environment, cut, tags, and a list of (source, slot, sums as pairs, how many
+    different, quantiles by level, ever). Parameters: since, until, after.
+    """
+    key = "step, window, environment, cut, tags"
+    return (
+        f"SELECT step, toInt64(toUnixTimestamp(window)), environment, cut, tags,"
+        " groupArray((source, slot, CAST(sums, 'Array(Tuple(String, Int128))'), different,"
+        f" levels, ever)) FROM metric_states FINAL WHERE step != '{_BLOCK}' AND {_BETWEEN} AND ({key}) IN"
+        f" (SELECT {key} FROM metric_states WHERE step != '{_BLOCK}' AND version > {{after:UInt64}} AND {_BETWEEN}"
+        " GROUP BY ALL)"
+        f" GROUP BY {key}"
+    )
+
+
+_BETWEEN = "window >= toDateTime({since:Int64}, 'UTC') AND window < toDateTime({until:Int64}, 'UTC')"
+
+
+def _kept(fresh: str, live: str) -> str:
+    """Insert what differs. A group that is not among the fresh ones and stood is gone."""
+    key = f"step, start, {_KEY}"
+    states = "sums, uniques, amounts, different, levels"
+    return (
+        f"INSERT INTO metric_states (step, window, {_KEY}, {states}, ever, digest, gone, version)"
+        f" SELECT {key}, {states}, arraySort(arrayDistinct(arrayConcat(present, known))), fresh_digest,"
+        f" fresh_digest = 0, {{batch:UInt64}} FROM ({fresh}) AS f FULL JOIN"
+        f" (SELECT step, window AS start, {_KEY}, digest AS live_digest, ever AS known FROM metric_states FINAL"
+        f" WHERE {live}) AS l USING ({key}) WHERE fresh_digest != live_digest"
+        # The store would look for equal keys within a block, and there are none.
+        " SETTINGS optimize_on_insert = 0"
+    )
+
+
+class _Inputs:
+    """The expressions that are computed once a row; each gets a name."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def name(self, expression: str) -> str:
+        """The name of an expression's column."""
+        return "true" if expression == "true" else self._names.setdefault(expression, f"x{len(self._names)}")
+
+    def columns(self) -> str:
+        """All of them, to stand behind others in a SELECT."""
+        return "".join(f", {expression} AS {name}" for expression, name in self._names.items())
+
+
+def _sums(slot: Slot, inputs: _Inputs) -> str:
+    pairs = []
+    for name, metric in slot.sums.items():
+        condition = conditions.of(metric)
+        if metric.kind == "count":
+            pairs.append(f"{literal(name)}, toInt128(countIf({inputs.name(condition)})) * {SCALE}")
+            continue
+        value = conditions.number(slot.source, metric.property or "")
+        counts = inputs.name(f"({condition}) AND ifNull(abs({value}) < {_LARGEST}, false)")
+        scaled = inputs.name(f"toInt128(round(if(abs({value}) < {_LARGEST}, assumeNotNull({value}), 0) * {SCALE}))")
+        pairs.append(f"{literal(name)}, sumIf({scaled}, {counts})")
+        pairs.append(f"{literal(name + '#')}, toInt128(countIf({counts})) * {SCALE}")
+    if not pairs:
+        return "CAST(map(), 'Map(LowCardinality(String), Int128)')"
+    return f"CAST(mapFilter((k, v) -> v != 0, map({', '.join(pairs)})), 'Map(LowCardinality(String), Int128)')"
+
+
+def _states(slot: Slot, inputs: _Inputs) -> str:
+    """The distributions, and beside each a sum of hashes: it tells whether what went into it is another."""
+    found = ""
+    if slot.unique:
+        _, metric = slot.unique
+        value = conditions.text(slot.source, metric.property or "")
+        condition = inputs.name(f"({conditions.of(metric)}) AND {value} IS NOT NULL")
+        hashed = inputs.name(f"sipHash64(assumeNotNull({value}))")
+        found += f", uniqExactStateIf({hashed}, {condition}) AS united, sumIf({hashed}, {condition}) AS united_mix"
+    if slot.quantile:
+        _, metric = slot.quantile
+        value = conditions.number(slot.source, metric.property or "")
+        amount = inputs.name(f"assumeNotNull({_rounded(value, metric.significant_digits)})")
+        found += f", {_AMOUNTS}({amount}, toUInt64(1)) AS spread, sum(cityHash64({amount})) AS spread_mix"
+    return found
+
+
+def _distributions(slot: Slot, minutes: int) -> str:
+    """What is read from the distributions, and themselves but for the minutes, which are merged to nothing."""
+    unique, different = _NO_UNIQUES, "toUInt64(0)"
+    if slot.unique:
+        unique, different = f"if(p <= {minutes}, {_NO_UNIQUES}, united)", "finalizeAggregation(united)"
+    amounts, levels = _NO_AMOUNTS, "CAST([], 'Array(Float64)')"
+    if slot.quantile:
+        amounts, levels = f"if(p <= {minutes}, {_NO_AMOUNTS}, spread)", "finalizeAggregation(spread)"
+    return f"{unique} AS uniques, {amounts} AS amounts, {different} AS different, {levels} AS levels"
+
+
+def _choice(texts: Iterable[str]) -> str:
+    return f"[{', '.join(map(literal, texts))}][p]"
+
+
+def _rounded(value: str, digits: int | None) -> str:
+    """Cut to some significant digits, so that a distribution has few different values however many it is made of."""
+    if digits is None:
+        return value
+    power = f"exp10(greatest(0, floor(log10(greatest(1, abs({value})))) - {digits - 1}))"
+    return f"trunc({value} / {power}) * {power}"
+
+
+def _only(slot: Slot) -> list[str]:
+    """Lets the store pass over rows that nothing in the slot counts."""
+    measured = [*slot.sums.values(), *(one[1] for one in (slot.unique, slot.quantile) if one)]
+    each = list(dict.fromkeys(conditions.of(metric) for metric in measured))
+    found = [] if "true" in each else [" OR ".join(f"({one})" for one in each)]
+    if slot.quantile:
+        found.append(f"isFinite(ifNull({conditions.number(slot.source, slot.quantile[1].property or '')}, nan))")
+    return [f"({one})" for one in found]
+
+
+def _group(slot: Slot, place: int, step: str, moment: str, cut: Cut) -> str:
+    """A grouping as (its place, window, values of its dimensions). What is not known is named, and so is a group."""
+    dimensions = SOURCES[slot.source].dimensions
+    values = [f"if({dimensions[one]} = '', {literal(UNKNOWN)}, toString({dimensions[one]}))" for one in cut]
+    if len(values) > 1:
+        values = [f"replaceAll({one}, char(31), '')" for one in values]
+    tags = f"concat({', char(31), '.join(values)})" if len(values) > 1 else "".join(values) or "''"
+    return f"({place}, {_START[step]}({moment}), {tags})"
+
+
+def _names(slot: Slot) -> str:
+    """What a fresh group is measured by."""
+    found = "CAST(mapKeys(sums), 'Array(String)')"
+    if slot.unique:
+        found = f"arrayConcat({found}, if(finalizeAggregation(united) > 0, [{literal(slot.unique[0])}], []))"
+    if slot.quantile:
+        found = f"arrayConcat({found}, [{literal(slot.quantile[0])}])"
+    return found
+
+
+def _digest(slot: Slot) -> str:
+    """What tells one state from another; 0 stands for a group in which nothing is counted."""
+    mixes = (", united_mix" if slot.unique else "") + (", spread_mix" if slot.quantile else "")
+    digest = f"greatest(1, cityHash64(arraySort(CAST(sums, 'Array(Tuple(String, Int128))')){mixes}))"
+    if slot.quantile:
+        return digest
+    nothing = "empty(sums)" + (" AND finalizeAggregation(united) = 0" if slot.unique else "")
+    return f"if({nothing}, 0, {digest})"
