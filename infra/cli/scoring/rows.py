@@ -12,7 +12,7 @@ from infra.cli.client import CommandError
 _SECOND = 1_000_000_000
 # From here up a number is in the next smaller unit; 1e11 seconds are the year 5138.
 _UNITS = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000))
-# 1970-01-01 as the end of the year 2261 in nanoseconds: what 64 bits hold.
+# The year 2262 in nanoseconds: what 64 bits hold.
 _LATEST = 2**63 - 1
 _NOTHING = frozenset({"", "nan", "null", "none", "na", "n/a", "-"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -113,7 +113,6 @@ def timestamp_of(text: str) -> int:
 
 
 def _of_number(given: str) -> int:
-    # Compact dates (20260131) look like numbers, and are read as the seconds that they say.
     if given.lstrip("+-").isdigit():
         whole = int(given)
         return _bounded(whole * _unit(whole), given)
