@@ -84,7 +84,7 @@ class MetricsUpdater:
         self._database.run(sql.note(changed.sql), {**changed.parameters, "batch": self._next_batch()})
 
     def merge(self) -> tuple[int, int]:
-        """Compute the noted blocks, and hours and days of them. Returns how many blocks, and how many states changed."""
+        """Compute the noted blocks, their hours and days. Returns how many blocks, and how many states changed."""
         after = self._reached("merged")
         batch = self._next_batch()
         blocks = self._touched(after)
