@@ -13,6 +13,7 @@ from typing import Any
 
 from functions.enrich.pipeline import Row, build_steps, enrich
 from functions.shared.adapters.geo_mmdb import load
+from functions.shared.domain.ids import NIL
 
 EVENTS, BATCH, PASSES = 50_000, 500, 3
 GEO = Path(__file__).parents[1] / "tests" / "data"
@@ -59,6 +60,9 @@ def rows(chance: random.Random, count: int) -> Iterator[Row]:
             "ip": chance.choice(addresses),
             "user_agent": chance.choice(agents),
             "flags": [],
+            "user_id": None,
+            "anonymous_id": "",
+            "session_id": NIL,
         }
 
 

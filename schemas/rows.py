@@ -63,6 +63,7 @@ class ProcessedRow(NamedTuple):
     metrics_text: str
     ip: str
     network: str
+    identity: str
     geo_country: str
     geo_region: str
     geo_city: str

@@ -6,6 +6,7 @@ from typing import Any
 from functions.enrich.steps.bot import bot_step
 from functions.enrich.steps.device import device_step
 from functions.enrich.steps.geo import geo_step
+from functions.enrich.steps.identity import identity_step
 from functions.enrich.steps.local_time import local_time_step
 from functions.enrich.steps.network import network_step
 from functions.enrich.steps.page import page_step
@@ -23,6 +24,7 @@ def build_steps(geo: GeoLookup | None) -> tuple[Step, ...]:
     """The steps in their order. A step may read what those before it found."""
     return (
         network_step(),  # ip, network
+        identity_step(),  # identity: by ids, else by the canonical ip and the user agent
         geo_step(geo),  # geo_*: by the canonical ip
         user_agent_step(),  # browser_*, os_*, device_*
         device_step(),  # device_*, os_*: the client's words over the user agent's

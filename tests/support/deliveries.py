@@ -4,7 +4,7 @@ import hashlib
 import uuid
 from typing import Any
 
-from functions.shared.domain import ids
+from functions.shared.domain import identity, ids
 from schemas.rows import Delivery, ProcessedRow, RawRow
 
 NOW = 1_767_225_600_000_000_000
@@ -49,6 +49,11 @@ def delivery(*, failed: bool = False, properties: str = "{}", context: str = "{}
         **changed,
     }
     common["digest"] = hashlib.sha256(repr(sorted(common.items(), key=str)).encode()).hexdigest()
+    sender = identity.of(
+        common["user_id"],
+        *(common.get(name) or "" for name in ("anonymous_id", "session_id", "ip", "user_agent")),
+    )
+    common.setdefault("identity", sender)
     raw = RawRow._make(common.get(name, "") for name in RawRow._fields)
     processed = ProcessedRow._make(common.get(name, "") for name in ProcessedRow._fields)
     return Delivery(raw, None if failed else processed)

@@ -32,6 +32,7 @@ def broken(_: Mapping[str, Any]) -> Mapping[str, Any]:
 def test_the_steps_are_in_their_order() -> None:
     assert [step.name for step in STEPS] == [
         "network",
+        "identity",
         "geo",
         "user_agent",
         "device",
