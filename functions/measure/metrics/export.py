@@ -90,7 +90,8 @@ class Exporter:
             found = self._number(name, place.kind, *held)
             if found is not None:
                 numbers[name] = found
-            if found is not None or name in ever or place.slot in ever:
+            # A sum of zero is known by what it was summed of; levels of a distribution by its slot.
+            if found is not None or not ever.isdisjoint((name, name + "#", place.slot)):
                 known.add(name)
         return numbers, known
 
