@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from functions.measure.metrics.environments import ENVIRONMENT
+from functions.shared.domain.environments import SQL as ENVIRONMENT
 
 SourceName = Literal["visits", "events", "raw", "sessions", "firsts"]
 Kind = Literal["text", "number", "boolean"]

@@ -1,0 +1,158 @@
+"""Metrics over a real store: equal to a plain computation, whatever the order and splits in which changes arrive."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any
+
+import pytest
+
+from functions.measure.metrics import definitions
+from functions.measure.metrics.compile import Plan
+from functions.measure.metrics.update import Changed, MetricsUpdater
+from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
+from functions.shared.adapters.memory_series import MemorySeries
+from functions.shared.errors import StoreUnavailable
+from functions.shared.settings import StoreSettings
+from tests.integration.serve_store import Store, running_store
+from tests.support.reference_metrics import metrics
+from tests.support.stitched import SECOND, Event, Stitched, random_events, sessions_of
+
+pytestmark = pytest.mark.engines
+
+DAY = 86_400
+SINCE = 1_767_225_600
+PLAN = Plan(definitions.load())
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with running_store(tmp_path_factory.mktemp("metrics")) as running:
+        yield running
+
+
+class World:
+    """A store without metrics, and an updater of them."""
+
+    def __init__(self, store: Store) -> None:
+        self.stitched = Stitched(store.client)
+        for table in ("metric_states", "metric_touched", "metric_progress", "visitor_first_rows"):
+            store.client.command(f"TRUNCATE TABLE {table}")
+        self.client = store.client
+        self.series = MemorySeries()
+        self.database = Interrupted(StoreSettings(clickhouse_url=store.url, clickhouse_database=store.database))
+        self.updater = MetricsUpdater(self.database, self.series, PLAN, count(1).__next__)
+
+    def change(self, before: Sequence[Event], after: Sequence[Event]) -> None:
+        """Let the events be others, and update what that touches."""
+        self.stitched.put(after)
+        self.updater.update(touched(before, after))
+
+    def values(self) -> dict[Any, float]:
+        """What readers find."""
+        sql = "SELECT ts, metric_name, interval, tags, value FROM metrics WHERE state = 'live'"
+        rows = self.series.query(sql)
+        return {
+            (name, interval, ts, tuple(sorted(json.loads(tags).items()))): value
+            for ts, name, interval, tags, value in rows
+        }
+
+
+class Interrupted(ClickHouseBatch):
+    """Dies before or after the n-th statement that writes."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        super().__init__(settings)
+        self.until: int | None = None
+
+    def run(self, sql: str, parameters: Any) -> None:
+        if self.until is not None:
+            self.until -= 1
+            if self.until < 0:
+                raise StoreUnavailable("The store did not answer.")
+        super().run(sql, parameters)
+
+
+def touched(before: Sequence[Event], after: Sequence[Event]) -> Changed:
+    """The instants of events and of sessions' starts that are no more as they were."""
+    events = set(before) ^ set(after)
+    old, new = ({(s.session_id, s.started_at, tuple(s.events)) for s in sessions_of(one)} for one in (before, after))
+    seconds = {event.at // SECOND for event in events} | {start // SECOND for _, start, _ in old ^ new}
+    return Changed("SELECT arrayJoin({seconds:Array(UInt32)})", {"seconds": sorted(seconds)})
+
+
+def agree(world: World, events: Sequence[Event]) -> None:
+    found, wanted = world.values(), metrics(events, sessions_of(events))
+    assert {key: value for key, value in found.items() if wanted.get(key) != pytest.approx(value, rel=1e-12)} == {}
+    assert wanted.keys() == found.keys()
+
+
+def test_a_rebuild_is_what_a_plain_computation_says(store: Store) -> None:
+    world, events = World(store), random_events(1, 400, SINCE, 2 * DAY)
+    world.stitched.put(events)
+    world.updater.rebuild(SINCE, SINCE + 2 * DAY)
+    agree(world, events)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_changes_in_any_order_end_in_the_same_values(store: Store, seed: int) -> None:
+    chance = random.Random(seed)
+    world, events = World(store), random_events(seed, 120, SINCE, DAY)
+    chance.shuffle(events)
+    before: list[Event] = []
+    while len(before) < len(events):
+        after = events[: len(before) + chance.randrange(20, 80)]
+        world.change(before, after)
+        before = after
+    # A login comes late: an anonymous visitor was a user all along. Then some of it is undone, and some goes.
+    merged = [event if event.visitor != "a:1" else Event(**{**vars(event), "visitor": "a:2"}) for event in events]
+    world.change(events, merged)
+    agree(world, merged)
+    world.change(merged, events)
+    agree(world, events)
+    world.change(events, events[:30])
+    agree(world, events[:30])
+
+
+def test_a_rebuild_of_what_stands_changes_nothing(store: Store) -> None:
+    world, events = World(store), random_events(5, 200, SINCE, DAY)
+    world.change([], events)
+    again = world.updater.rebuild(SINCE, SINCE + DAY)
+    assert (again.groups, again.exported) == (0, 0)
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 6, 10, 11, 12])
+def test_what_a_death_left_half_done_is_finished_by_the_next(store: Store, stop: int) -> None:
+    world, events = World(store), random_events(7, 60, SINCE, DAY)
+    world.change([], events[:40])
+    world.stitched.put(events)
+    world.database.until = stop
+    with pytest.raises(StoreUnavailable):
+        world.updater.update(touched(events[:40], events))
+    world.database.until = None
+    world.updater.update()
+    agree(world, events)
+
+
+def test_while_the_series_store_is_away_the_batch_waits_and_loses_nothing(store: Store) -> None:
+    world, events = World(store), random_events(9, 80, SINCE, DAY)
+    world.series.available = False
+    with pytest.raises(StoreUnavailable):
+        world.change([], events[:50])
+    with pytest.raises(StoreUnavailable):
+        world.change(events[:50], events)
+    world.series.available = True
+    assert world.updater.update().exported > 0
+    agree(world, events)
+
+
+def test_test_events_are_kept_apart(store: Store) -> None:
+    world = World(store)
+    events = [Event(**{**vars(one), "environment": "test"}) for one in random_events(11, 20, SINCE, DAY)]
+    world.stitched.put(events)
+    world.updater.rebuild(SINCE, SINCE + DAY)
+    assert {dict(tags)["environment"] for _, _, _, tags in world.values()} == {"test"}
+    agree(world, events)

@@ -1,0 +1,186 @@
+"""Stitched events and sessions put into a store by hand, for tests of what is computed from them."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from functions.shared.domain import ids
+
+SECOND = 1_000_000_000
+GAP, LONGEST = 1_800 * SECOND, 86_400 * SECOND
+
+
+@dataclass(frozen=True)
+class Event:
+    """A counted event as stitching left it. ``at`` is nanoseconds."""
+
+    event_id: str
+    at: int
+    visitor: str
+    event_type: str = "page_view"
+    event_name: str = "viewed"
+    platform: str = "web"
+    country: str = ""
+    device_type: str = ""
+    page_path: str = ""
+    is_bot: bool = False
+    amount: float | None = None
+    lag_ms: int = 0
+    session_id: str = ids.NIL
+    environment: str = "live"
+
+    @property
+    def order(self) -> tuple[int, str]:
+        return (self.at, self.event_id)
+
+
+@dataclass
+class Session:
+    """A session of the contract, with what is asked of it here."""
+
+    session_id: str
+    visitor: str
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def started_at(self) -> int:
+        return self.events[0].at
+
+    @property
+    def duration_ns(self) -> int:
+        return self.events[-1].at - self.events[0].at
+
+    @property
+    def is_bot(self) -> bool:
+        return any(event.is_bot for event in self.events)
+
+    def first(self, name: str) -> str:
+        return next((value for event in self.events if (value := getattr(event, name))), "")
+
+
+def sessions_of(events: Sequence[Event]) -> list[Session]:
+    """The sessions of the contract: by visitor, cut by gaps and by length."""
+    found: list[Session] = []
+    current: dict[str, Session] = {}
+    for event in sorted(events, key=lambda one: one.order):
+        session = current.get(event.visitor)
+        if session is None or event.at - session.events[-1].at > GAP or event.at - session.events[0].at >= LONGEST:
+            identity = ids.named("session", f"{event.visitor}:{event.event_id}")
+            session = current[event.visitor] = Session(identity, event.visitor)
+            found.append(session)
+        session.events.append(event)
+    return found
+
+
+def random_events(seed: int, count: int, since: int, seconds: int, visitors: int = 8) -> list[Event]:
+    """Events at random, crowded enough to share instants, sessions and minutes."""
+    chance = random.Random(seed)
+    names = ("a", "b", "c", "d")
+    found = []
+    for _ in range(count):
+        kind = chance.choice(("page_view", "page_view", "click", "purchase", "error"))
+        visitor = f"a:{chance.randrange(visitors)}"
+        found.append(
+            Event(
+                event_id=str(uuid.UUID(int=chance.getrandbits(128), version=4)),
+                at=(since + chance.randrange(seconds)) * SECOND + chance.choice((0, 0, 1, 999_999_999)),
+                visitor=visitor,
+                event_type=kind,
+                event_name=chance.choice(names),
+                platform=chance.choice(("web", "ios")),
+                country=chance.choice(("", "DE", "FR")),
+                device_type=chance.choice(("", "mobile")),
+                page_path=chance.choice(("/", "/a", "/b")) if kind == "page_view" else "",
+                is_bot=chance.random() < 0.1,
+                amount=chance.choice((None, 0.0, 9.99, 0.1, 1e3, -5.5)) if kind == "purchase" else None,
+                lag_ms=chance.choice((0, 7, 999, 1_234, 56_789)),
+            )
+        )
+    return found
+
+
+class Stitched:
+    """A store whose events and sessions are what a test says, all at once."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def put(self, events: Sequence[Event]) -> list[Session]:
+        """Let these be the events, and their sessions the sessions."""
+        for table in ("session_event_rows", "session_rows", "processed_events", "raw_events"):
+            self._client.command(f"TRUNCATE TABLE {table}")
+        found = sessions_of(events)
+        of_event = {event.event_id: session.session_id for session in found for event in session.events}
+        self._insert("session_event_rows", [_visit(event, of_event[event.event_id]) for event in events])
+        self._insert("session_rows", [_session(session) for session in found])
+        self._insert("processed_events", [_processed(event) for event in events])
+        self._insert("raw_events", [_raw(event) for event in events])
+        return found
+
+    def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
+        if rows:
+            columns = list(rows[0])
+            body = b"\n".join(orjson.dumps([row[name] for name in columns]) for row in rows)
+            self._client.raw_insert(table, columns, body, fmt="JSONCompactEachRow")
+
+
+def _visit(event: Event, session_id: str) -> dict[str, Any]:
+    names = ("event_id", "visitor", "environment", "platform", "event_type", "event_name", "country", "device_type")
+    more = {"is_bot": event.is_bot, "page_path": event.page_path, "session_id": session_id, "version": 1}
+    return {"timestamp": str(event.at), **{name: getattr(event, name) for name in names}, **more}
+
+
+def _session(session: Session) -> dict[str, Any]:
+    views = [event for event in session.events if event.event_type == "page_view"]
+    return {
+        "session_id": session.session_id,
+        "visitor": session.visitor,
+        "user_id": session.visitor[2:] if session.visitor.startswith("u:") else None,
+        "environment": session.events[0].environment,
+        "started_at": str(session.started_at),
+        "ended_at": str(session.events[-1].at),
+        "duration_seconds": session.duration_ns / SECOND,
+        "event_count": len(session.events),
+        "page_view_count": len(views),
+        "entry_page": views[0].page_path if views else "",
+        "exit_page": views[-1].page_path if views else "",
+        "country": session.first("country"),
+        "device_type": session.first("device_type"),
+        "platforms": list(dict.fromkeys(event.platform for event in session.events)),
+        "is_bounce": len(session.events) == 1,
+        "is_bot": session.is_bot,
+        "state": "live",
+        "computed_at": "1",
+        "version": 1,
+    }
+
+
+def _processed(event: Event) -> dict[str, Any]:
+    properties = "{}" if event.amount is None else orjson.dumps({"amount": event.amount}).decode()
+    return {
+        "event_id": event.event_id,
+        "raw_event_id": event.event_id,
+        "key_id": event.environment,
+        "timestamp": str(event.at),
+        "received_at": str(event.at),
+        "processed_at": str(event.at + event.lag_ms * 1_000_000),
+        "platform": event.platform,
+        "event_type": event.event_type,
+        "event_name": event.event_name,
+        "geo_country": event.country,
+        "device_type": event.device_type,
+        "is_bot": event.is_bot,
+        "properties_text": properties,
+    }
+
+
+def _raw(event: Event) -> dict[str, Any]:
+    names = ("event_id", "platform", "event_type", "event_name")
+    row = {name: getattr(event, name) for name in names}
+    return {**row, "key_id": event.environment, "timestamp": str(event.at), "processing_status": "processed"}
