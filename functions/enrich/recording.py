@@ -6,10 +6,12 @@ The way of a block, which is an *attempt* and has an id of its own:
 2. look        find rivals: other attempts that claimed the same events, now or ever; there normally are none
 3. insert      processed rows, then raw rows, but for those of which an equal or better one is there
 4. look again  for rivals that came late; of each event that has any keep the best row in each table, remove all others
+5. touch       leave word for the batches: which identities, minutes and contested events to look at
 
 A claim is visible before its row is, so of two attempts the one that looks last sees both rows. The order among rows
 is total and the best row is never removed, so all remove from the same list. An attempt that dies on the way was not
 acknowledged: its message comes again, and the attempt that this makes does the looking (docs/adr/0002-identity.md).
+It also leaves the word, so that whatever counts has been told of after it did (docs/adr/0004-sessions.md).
 """
 
 import time
@@ -17,9 +19,12 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from functions.enrich.refusal import claim_all, insert_all
-from functions.enrich.tables import TABLES, Claim, EventTables, Place, Rank, Rival, StoredRow
+from functions.enrich.tables import TABLES, Claim, EventTables, Place, Rank, Rival, StoredRow, Touch
 from functions.shared.ports import EventStore, WriteReport
 from schemas.rows import Delivery, RawRow
+
+_MINUTE = 60_000_000_000
+_LAST_MINUTE = 2**32 // 60
 
 
 class Recorder(EventStore):
@@ -44,6 +49,7 @@ class Recorder(EventStore):
         raw = insert_all(self._tables, attempt, *self._missing(best, rivals))
         late = self._tables.late_rivals(attempt, best.keys(), time.monotonic() - looked)
         lost = self._reconcile(attempt, best, raw, {*rivals, *late})
+        self._tables.touch(attempt, _touch(best, raw, {*rivals, *late}))
         return _report(len(deliveries), raw, lost)
 
     def _missing(self, best: dict[str, Delivery], rivals: Sequence[Rival]) -> tuple[list[Delivery], list[Delivery]]:
@@ -112,6 +118,20 @@ def _surplus(rows: Iterable[StoredRow]) -> list[StoredRow]:
     for row in rows:
         groups[row.table, row.event_id].append(row)
     return [row for group in groups.values() for row in sorted(group, key=lambda row: row.order)[1:]]
+
+
+def _touch(best: dict[str, Delivery], raw: Sequence[RawRow], rivals: Collection[Rival]) -> Touch:
+    """Of all events of the block, also of those that were there: who stored them may have died before it could tell."""
+    refused = {row.event_id for row in raw if row.processing_status == "failed"}
+    rows = [one.processed for key, one in best.items() if one.processed is not None and key not in refused]
+    identities = {row.identity for row in rows}
+    # An event that names both a user and a device may change whose the device's other events are.
+    identities.update(["a:" + row.anonymous_id for row in rows if row.anonymous_id and row.user_id])
+    seconds = {one.raw.timestamp // _MINUTE for one in best.values()}
+    seconds.update([row.timestamp // _MINUTE for row in raw] if refused else ())
+    seconds.update([rival.timestamp // _MINUTE for rival in rivals])
+    minutes = [minute * 60 for minute in seconds if 0 <= minute < _LAST_MINUTE]
+    return Touch(list(identities), minutes, list({rival.event_id for rival in rivals}), len(best))
 
 
 def _report(received: int, raw: Sequence[RawRow], lost: Collection[str]) -> WriteReport:

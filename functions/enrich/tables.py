@@ -58,6 +58,18 @@ class StoredRow(NamedTuple):
         return (self.rank, self.attempt_id)
 
 
+class Touch(NamedTuple):
+    """What the batches have to look at anew after a block: nothing in it says what changed, only where to look.
+
+    ``minutes`` are seconds since 1970, at full minutes. ``event_ids`` are events of which a row may have been removed.
+    """
+
+    identities: list[str]
+    minutes: list[int]
+    event_ids: list[str]
+    events: int
+
+
 class EventTables(Protocol):
     """The ledger and the tables. Any method may raise :class:`~functions.shared.errors.StoreUnavailable`.
 
@@ -91,6 +103,10 @@ class EventTables(Protocol):
 
     def remove(self, rows: Sequence[StoredRow]) -> None:
         """Delete rows by event and attempt, each in its table."""
+        ...
+
+    def touch(self, attempt_id: str, touch: Touch) -> None:
+        """Leave word for the batches."""
         ...
 
     def await_idle(self, attempt_ids: Collection[str]) -> None:

@@ -14,7 +14,7 @@ ALTER TABLE processed_events {{on_cluster}} ADD COLUMN IF NOT EXISTS identity St
 -- A row is removed once everything it tells of has been computed.
 CREATE TABLE IF NOT EXISTS touched {{on_cluster}}
 (
-    touch_id UUID,
+    attempt_id UUID,
     identities Array(String) CODEC(ZSTD),
     minutes Array(DateTime('UTC')) CODEC(ZSTD),
     event_ids Array(UUID),

@@ -13,7 +13,7 @@ from schemas.rows import Delivery
 
 Fate = Literal["runs", "dies before", "dies after", "dies half way", "dies at work"]
 FATES: tuple[Fate, ...] = ("runs", "dies before", "dies after", "dies half way", "dies at work")
-_WRITES = ("claim", "insert_processed", "insert_raw", "remove")
+_WRITES = ("claim", "insert_processed", "insert_raw", "remove", "touch")
 _INSERTS = ("insert_processed", "insert_raw")
 
 
@@ -99,7 +99,7 @@ class _Writer(threading.Thread):
             return method(*given)
         if fate == "dies after":
             method(*given)
-        elif fate == "dies half way":
+        elif fate == "dies half way" and name != "touch":
             *first, rows = given
             method(*first, rows[: (len(rows) + 1) // 2])
         elif fate == "dies at work":

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from functions.enrich.tables import TABLES, Claim, Place, Rival, StoredRow, Table
+from functions.enrich.tables import TABLES, Claim, Place, Rival, StoredRow, Table, Touch
 from functions.shared.adapters.clickhouse_rows import Rows
 from functions.shared.errors import StoreRefused, StoreUnavailable
 from functions.shared.settings import StoreSettings
@@ -126,6 +126,10 @@ class ClickHouseTables:
             keys = ",".join(f"('{uuid.UUID(row.event_id)}','{uuid.UUID(row.attempt_id)}')" for row in doomed)
             near = _at(row.timestamp for row in doomed)
             self._delete(f"DELETE FROM {table} WHERE {near} AND (event_id, attempt_id) IN ({keys})")
+
+    def touch(self, attempt_id: str, touch: Touch) -> None:
+        """See the port. One row."""
+        self._insert("touched", Touch._fields, attempt_id, [touch])
 
     def await_idle(self, attempt_ids: Collection[str]) -> None:
         """See the port. Every INSERT carries the id of its attempt as its comment."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 
-from functions.enrich.tables import Claim, Place, Rival, StoredRow
+from functions.enrich.tables import Claim, Place, Rival, StoredRow, Touch
 from functions.shared.errors import StoreRefused
 from schemas.rows import ProcessedRow, RawRow
 
@@ -15,6 +15,7 @@ class MemoryTables:
         self.claims: list[tuple[str, Claim]] = []
         self.raw: list[tuple[str, RawRow]] = []
         self.processed: list[tuple[str, ProcessedRow]] = []
+        self.touched: list[tuple[str, Touch]] = []
         self._refuses = refuses
         self._lock = Lock()
 
@@ -65,6 +66,11 @@ class MemoryTables:
                 (by, row) for by, row in self.processed if ("processed_events", row.event_id, by) not in doomed
             ]
             self.raw = [(by, row) for by, row in self.raw if ("raw_events", row.event_id, by) not in doomed]
+
+    def touch(self, attempt_id: str, touch: Touch) -> None:
+        """See the port."""
+        with self._lock:
+            self.touched.append((attempt_id, touch))
 
     def await_idle(self, attempt_ids: Collection[str]) -> None:
         """See the port. Nothing is ever at work here when a call has returned."""

@@ -56,6 +56,17 @@ def check(tables: MemoryTables, deliveries: list[Delivery]) -> None:
         assert [(False, row.received_at, row.digest) for row in processed] == ([] if best[0] else [best])
 
 
+def check_touches(tables: MemoryTables, blocks: list[list[Delivery]]) -> None:
+    """Word was left of each event that stands, of each minute a row is in, and of all that was contested."""
+    touches = [touch for _, touch in tables.touched]
+    assert {row.identity for _, row in tables.processed} <= {one for touch in touches for one in touch.identities}
+    minutes = {minute for touch in touches for minute in touch.minutes}
+    assert {row.timestamp // (60 * 10**9) * 60 for _, row in tables.raw} <= minutes
+    events = [{one.raw.event_id for one in block} for block in blocks]
+    contested = {event for a, b in itertools.combinations(events, 2) for event in a & b}
+    assert contested <= {event_id for touch in touches for event_id in touch.event_ids}
+
+
 @settings(max_examples=800, deadline=None)
 @given(st.lists(_block, min_size=1, max_size=4), st.integers(0, 2**32), st.sampled_from([0.0, 0.1, 0.3]))
 def test_at_rest_exactly_the_best_delivery_of_each_event_stands(
@@ -70,6 +81,7 @@ def test_at_rest_exactly_the_best_delivery_of_each_event_stands(
     assert world.rows_at_work() == [], "a statement could still add a row, and nobody is left to look"
     world.finish({attempt for attempt, _, _ in world.at_work})
     check(world.tables, [one for block in blocks for one in block])
+    check_touches(world.tables, blocks)
 
 
 @settings(max_examples=300, deadline=None)
@@ -95,6 +107,25 @@ def test_every_delivery_is_in_the_ledger_also_one_that_its_own_block_outranks() 
     block = [delivery(event_id=_EVENTS[0], batch_index=index) for index in range(3)]
     assert Recorder(tables, attempts()).record(block) == (1, 0, 2)
     assert sorted(claim.batch_index for _, claim in tables.claims) == [0, 1, 2]
+
+
+def test_word_is_left_of_the_device_too_when_an_event_names_its_user() -> None:
+    tables = MemoryTables()
+    linked = delivery(user_ref="ann", anonymous_id="d1")
+    Recorder(tables, attempts()).record([linked, delivery(anonymous_id="d2"), delivery(failed=True)])
+    [(_, touch)] = tables.touched
+    assert linked.processed is not None
+    assert sorted(touch.identities) == ["a:d1", "a:d2", linked.processed.identity]
+    assert touch[1:] == ([NOW // 60_000_000_000 * 60], [], 3)
+
+
+def test_word_is_left_again_when_everything_was_there() -> None:
+    tables = MemoryTables()
+    one = delivery(anonymous_id="d")
+    for seed in range(2):
+        Recorder(tables, attempts(seed)).record([one])
+    assert [touch.identities for _, touch in tables.touched] == [["a:d"], ["a:d"]]
+    assert [touch.event_ids for _, touch in tables.touched] == [[], [one.raw.event_id]]
 
 
 def test_a_replayed_event_in_hand_gives_way_to_its_valid_delivery() -> None:
