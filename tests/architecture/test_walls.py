@@ -8,7 +8,18 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-ENGINES = {"nats", "boto3", "botocore", "clickhouse_connect", "chdb", "questdb", "maxminddb", "requests", "httpx"}
+ENGINES = {
+    "nats",
+    "boto3",
+    "botocore",
+    "clickhouse_connect",
+    "chdb",
+    "questdb",
+    "psycopg",
+    "maxminddb",
+    "requests",
+    "httpx",
+}
 
 
 def _imports(path: Path) -> Iterator[str]:

@@ -1,0 +1,57 @@
+"""How the writer reaches QuestDB and how long it tries, without a server."""
+
+import pytest
+from questdb.ingress import Sender
+
+from functions.shared.adapters.questdb_series import QuestDbSeries
+from functions.shared.adapters.questdb_writer import Writer, _configuration
+from functions.shared.domain.series import METRICS
+from functions.shared.errors import Misconfigured, StoreUnavailable
+from functions.shared.settings import SeriesSettings, load
+from tests.contract.test_series_contract import metric
+from tests.support.nats import free_port
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://q.test:9001", "http::addr=q.test:9001;"),
+        ("http://q.test/", "http::addr=q.test:9000;"),
+        ("https://q.test", "https::addr=q.test:443;"),
+    ],
+)
+def test_the_address_has_a_port_and_the_scheme(url: str, address: str) -> None:
+    assert _configuration(SeriesSettings(questdb_url=url)).startswith(address)
+
+
+def test_a_password_may_hold_any_character_and_is_not_shown() -> None:
+    settings = SeriesSettings(questdb_password="a;b=c;;d é")
+    Sender.from_conf(_configuration(settings)).close()
+    assert "a;b" not in repr(settings)
+
+
+def test_tries_grow_apart_and_end_at_the_time_set() -> None:
+    now, pauses = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(round(seconds, 3))
+        now[0] += seconds
+
+    settings = SeriesSettings(questdb_url=f"http://127.0.0.1:{free_port()}", questdb_retry_seconds=8)
+    with pytest.raises(StoreUnavailable, match="QuestDB did not take rows of metrics"):
+        Writer(settings, lambda: now[0], sleep).write(METRICS, [metric("a")])
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+
+
+def test_nobody_there_is_an_outage_at_once() -> None:
+    settings = SeriesSettings(questdb_url=f"http://127.0.0.1:{free_port()}", questdb_pg_port=free_port())
+    store = QuestDbSeries(settings)
+    for call in (store.ping, lambda: store.write(METRICS, [metric("a")]), lambda: store.await_visible(METRICS)):
+        with pytest.raises(StoreUnavailable, match="QuestDB does not answer queries"):
+            call()
+
+
+@pytest.mark.parametrize("url", ["q.test:9000", "ws://q.test", "http://q.test;user=x", "http://"])
+def test_an_address_that_is_none_is_named(url: str) -> None:
+    with pytest.raises(Misconfigured, match="WEIR_QUESTDB_URL"):
+        load(SeriesSettings, {"WEIR_QUESTDB_URL": url})
