@@ -130,6 +130,9 @@ class MetricsUpdater:
             for some in _some(exporter.rows(groups)):
                 self._series.write(METRICS, some)
                 written += len(some)
+        if written:
+            # Whoever sees that this batch was exported is to find what it wrote.
+            self._series.await_visible(METRICS)
         self._reach("exported", merged)
         return written
 
