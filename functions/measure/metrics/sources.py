@@ -1,7 +1,7 @@
 """What metrics are computed from: the tables, the time that decides a row's window, and what definitions may name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from functions.shared.domain.environments import SQL as ENVIRONMENT
@@ -21,7 +21,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Source:
-    """A table of rows that count. ``documents`` are the JSON columns whose paths may be named."""
+    """A table and which of its rows count. ``documents`` are the JSON columns whose paths may be named.
+
+    ``versioned``: the newest row of a key stands, and ``time`` is part of the key, so rows may be chosen by it first.
+    """
 
     relation: str
     time: str
@@ -31,7 +34,7 @@ class Source:
     bot: str = ""
     documents: tuple[str, ...] = ()
     always: str = ""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    versioned: bool = False
 
 
 def _texts(*names: str) -> dict[str, Column]:
@@ -55,9 +58,10 @@ _OF_A_SESSION = {"platform": "platforms[1]", **_same("country", "device_type")}
 
 SOURCES: Mapping[SourceName, Source] = {
     "visits": Source(
-        relation="session_events",
+        relation="session_event_rows",
         time="timestamp",
         environment="environment",
+        versioned=True,
         columns=_texts("visitor", "platform", "event_type", "event_name", "country", "device_type", "page_path"),
         dimensions=_same(*DIMENSIONS),
         bot="is_bot",
@@ -88,9 +92,11 @@ SOURCES: Mapping[SourceName, Source] = {
         documents=("properties",),
     ),
     "sessions": Source(
-        relation="sessions",
+        relation="session_rows",
         time="started_at",
         environment="environment",
+        versioned=True,
+        always="state = 'live'",
         columns=_SESSION,
         dimensions=_OF_A_SESSION,
         bot="is_bot",

@@ -4,10 +4,11 @@ All of it can be repeated: what a batch that died left half done is finished by 
 from the same rows changes nothing. The work is done by the store; only finished numbers pass through here.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from functions.measure.database import Database
 from functions.measure.metrics import compile as sql
 from functions.measure.metrics import firsts
 from functions.measure.metrics.compile import BLOCK_SECONDS, Plan
@@ -19,18 +20,6 @@ from functions.shared.ports import SeriesStore
 _DAY = 86_400
 _HOUR = 3_600
 _ROWS_AT_A_TIME = 20_000
-
-
-class Database(Protocol):
-    """Where statements run. All raise :class:`~functions.shared.errors.StoreUnavailable` when it is away."""
-
-    def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
-        """Run a statement to its end."""
-        ...
-
-    def rows(self, sql: str, parameters: Mapping[str, Any]) -> Generator[list[Any]]:
-        """The rows of a query, as they arrive."""
-        ...
 
 
 class Changed(NamedTuple):
@@ -75,7 +64,7 @@ class MetricsUpdater:
             within = "SELECT {first:UInt32} + {length:UInt32} * number FROM numbers({count:UInt32})"
             count = -(-(end - start) // BLOCK_SECONDS)
             self.note(Changed(within, {"first": start, "length": BLOCK_SECONDS, "count": count}))
-            done = self.merge()
+            done = self.merge(whole=True)
             blocks, groups = blocks + done[0], groups + done[1]
         return Report(blocks, groups, self.export())
 
@@ -83,14 +72,17 @@ class MetricsUpdater:
         """Note the blocks of ten minutes in which something changed: they are remembered until they are computed."""
         self._database.run(sql.note(changed.sql), {**changed.parameters, "batch": self._next_batch()})
 
-    def merge(self) -> tuple[int, int]:
-        """Compute the noted blocks, their hours and days. Returns how many blocks, and how many states changed."""
+    def merge(self, whole: bool = False) -> tuple[int, int]:
+        """Compute the noted blocks, their hours and days. Returns how many blocks, and how many states changed.
+
+        ``whole`` believes nothing that was known of visitors before.
+        """
         after = self._reached("merged")
         batch = self._next_batch()
         blocks = self._touched(after)
         if blocks:
             given = {**self._bounds(after), "after": after, "batch": batch}
-            self._database.run(firsts.keep(), given)
+            self._database.run(firsts.keep(whole), given)
             self._database.run(firsts.note_blocks(), given)
             given.update(self._bounds(after))
             for slot in self._plan.computed():
@@ -130,6 +122,9 @@ class MetricsUpdater:
             for some in _some(exporter.rows(groups)):
                 self._series.write(METRICS, some)
                 written += len(some)
+        if written:
+            # Whoever sees that this batch was exported is to find what it wrote.
+            self._series.await_visible(METRICS)
         self._reach("exported", merged)
         return written
 
