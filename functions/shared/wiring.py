@@ -19,6 +19,7 @@ from functions.shared.settings import (
 if TYPE_CHECKING:
     from functions.collect.service import CollectService
     from functions.enrich.service import EnrichService
+    from functions.serve.analytics import AnalyticsService
     from functions.serve.service import ServeService
     from functions.shared.ports import Depth, Queue, SeriesStore
 
@@ -88,6 +89,24 @@ def enrich_service() -> "EnrichService":
         clock=time.time_ns,
         report=observer("enrich").failure,
     )
+
+
+@cache
+def analytics_service() -> "AnalyticsService":
+    """Serve's answers about what the batches computed, from ClickHouse and QuestDB."""
+    from functions.measure.metrics.definitions import load as definitions
+    from functions.serve.analytics import AnalyticsService
+    from functions.shared.adapters.clickhouse_reader import ClickHouseReader
+
+    settings = load(ServeSettings, os.environ)
+    reader = ClickHouseReader(
+        settings.clickhouse_url,
+        settings.clickhouse_database,
+        settings.clickhouse_user,
+        settings.clickhouse_password,
+        settings.query_timeout_seconds,
+    )
+    return AnalyticsService(reader, series_store(), definitions(), time.time_ns)
 
 
 @cache

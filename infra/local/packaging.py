@@ -28,8 +28,9 @@ _CHALICE_RUNTIME = {"__init__.py", "app.py", "py.typed"}
 # Its wheel holds the sources that were compiled.
 _QUESTDB_RUNTIME = {".py", ".so", ".typed"}
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "Makefile", "tests")
-# wait=stored answers with the event as serve shows it.
-_ALSO = {"collect": ("functions/serve",)}
+# Serve lists the metrics that there are; wait=stored answers with the event as serve shows it.
+_READING = ("functions/serve", "functions/measure/metrics")
+_ALSO = {"collect": _READING, "serve": _READING[1:]}
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)==")
 
 

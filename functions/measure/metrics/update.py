@@ -4,11 +4,10 @@ All of it can be repeated: what a batch that died left half done is finished by 
 from the same rows changes nothing. The work is done by the store; only finished numbers pass through here.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from functions.measure.database import Database
 from functions.measure.metrics import compile as sql
 from functions.measure.metrics import firsts
 from functions.measure.metrics.compile import BLOCK_SECONDS, Plan
@@ -20,6 +19,18 @@ from functions.shared.ports import SeriesStore
 _DAY = 86_400
 _HOUR = 3_600
 _ROWS_AT_A_TIME = 20_000
+
+
+class Database(Protocol):
+    """Where statements run. All raise :class:`~functions.shared.errors.StoreUnavailable` when it is away."""
+
+    def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        """Run a statement to its end."""
+        ...
+
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> Generator[list[Any]]:
+        """The rows of a query, as they arrive."""
+        ...
 
 
 class Changed(NamedTuple):
