@@ -59,12 +59,11 @@ class StoredRow(NamedTuple):
 
 
 class Touch(NamedTuple):
-    """What the batches have to look at anew after a block: nothing in it says what changed, only where to look.
+    """Where the batches have to look after an attempt: at its rows, and at events that others recorded too.
 
-    ``minutes`` are seconds since 1970, at full minutes. ``event_ids`` are events of which a row may have been removed.
+    ``minutes`` are seconds since 1970, at full minutes; ``event_ids`` events with rivals; ``events`` how many it had.
     """
 
-    identities: list[str]
     minutes: list[int]
     event_ids: list[str]
     events: int

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from infra.local.paths import ROOT, tool
 
-STAGES = ("collect", "enrich", "serve")
+STAGES = ("collect", "enrich", "measure", "serve")
 # Amazon Linux 2, under Lambda's python3.11, has an older C library than most wheels of today ask for.
 LAMBDA_PLATFORM = "x86_64-manylinux2014"
 PLATFORM_VARIABLE = "WEIR_BUILD_PLATFORM"

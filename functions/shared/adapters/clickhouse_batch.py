@@ -23,10 +23,11 @@ _READING = {
 
 
 class ClickHouseBatch:
-    """Runs statements, each to its end. ``seconds`` bounds each one."""
+    """Runs statements, each to its end. ``seconds`` bounds each one; ``own`` are settings that all of them carry."""
 
-    def __init__(self, settings: StoreSettings, seconds: float = 600.0) -> None:
+    def __init__(self, settings: StoreSettings, seconds: float = 600.0, own: Mapping[str, Any] | None = None) -> None:
         self._settings = settings
+        self._own = dict(own or {})
         self._seconds = seconds
         self._client: Any = None
         self._guard = threading.Lock()
@@ -59,7 +60,7 @@ class ClickHouseBatch:
                 self._client = None
 
     def _bounded(self) -> dict[str, Any]:
-        return {"max_execution_time": self._seconds}
+        return {**self._own, "max_execution_time": self._seconds}
 
     def _connected(self) -> Any:
         with self._guard:
