@@ -6,12 +6,12 @@ The way of a block, which is an *attempt* and has an id of its own:
 2. look        find rivals: other attempts that claimed the same events, now or ever; there normally are none
 3. insert      processed rows, then raw rows, but for those of which an equal or better one is there
 4. look again  for rivals that came late; of each event that has any keep the best row in each table, remove all others
-5. touch       leave word for the batches: in which minutes its rows are, and which events had rivals
+5. touch       leave word for the batches: which identities, minutes and contested events to look at
 
 A claim is visible before its row is, so of two attempts the one that looks last sees both rows. The order among rows
 is total and the best row is never removed, so all remove from the same list. An attempt that dies on the way was not
 acknowledged: its message comes again, and the attempt that this makes does the looking (docs/adr/0002-identity.md).
-It also leaves the word, so that whatever counts has been told of after it did (docs/adr/0007-sessions.md).
+It also leaves the word, so that whatever counts has been told of after it did (docs/adr/0004-sessions.md).
 """
 
 import time
@@ -122,11 +122,16 @@ def _surplus(rows: Iterable[StoredRow]) -> list[StoredRow]:
 
 def _touch(best: dict[str, Delivery], raw: Sequence[RawRow], rivals: Collection[Rival]) -> Touch:
     """Of all events of the block, also of those that were there: who stored them may have died before it could tell."""
+    refused = {row.event_id for row in raw if row.processing_status == "failed"}
+    rows = [one.processed for key, one in best.items() if one.processed is not None and key not in refused]
+    identities = {row.identity for row in rows}
+    # An event that names both a user and a device may change whose the device's other events are.
+    identities.update(["a:" + row.anonymous_id for row in rows if row.anonymous_id and row.user_id])
     seconds = {one.raw.timestamp // _MINUTE for one in best.values()}
-    seconds.update([row.timestamp // _MINUTE for row in raw])
+    seconds.update([row.timestamp // _MINUTE for row in raw] if refused else ())
     seconds.update([rival.timestamp // _MINUTE for rival in rivals])
     minutes = [minute * 60 for minute in seconds if 0 <= minute < _LAST_MINUTE]
-    return Touch(minutes, list({rival.event_id for rival in rivals}), len(best))
+    return Touch(list(identities), minutes, list({rival.event_id for rival in rivals}), len(best))
 
 
 def _report(received: int, raw: Sequence[RawRow], lost: Collection[str]) -> WriteReport:

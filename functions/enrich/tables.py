@@ -59,11 +59,12 @@ class StoredRow(NamedTuple):
 
 
 class Touch(NamedTuple):
-    """Where the batches have to look after an attempt: at its rows, and at events that others recorded too.
+    """What the batches have to look at anew after a block: nothing in it says what changed, only where to look.
 
-    ``minutes`` are seconds since 1970, at full minutes; ``event_ids`` events with rivals; ``events`` how many it had.
+    ``minutes`` are seconds since 1970, at full minutes. ``event_ids`` are events of which a row may have been removed.
     """
 
+    identities: list[str]
     minutes: list[int]
     event_ids: list[str]
     events: int

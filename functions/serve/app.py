@@ -7,8 +7,7 @@ from typing import Any
 
 from chalice.app import Chalice, Response
 
-from functions.serve import analytics_views, views
-from functions.serve.analytics import AnalyticsService
+from functions.serve import views
 from functions.serve.service import ServeService
 from functions.shared.edge import Answer, Request, answering
 from functions.shared.observe import Observer
@@ -22,14 +21,6 @@ def service() -> ServeService:
     from functions.shared.wiring import serve_service
 
     return serve_service()
-
-
-@cache
-def analytics() -> AnalyticsService:
-    """The service for what the batches computed, made on the first question about it."""
-    from functions.shared.wiring import analytics_service
-
-    return analytics_service()
 
 
 def _observer() -> Observer:
@@ -56,11 +47,6 @@ def asking(view: Callable[[ServeService, Request], Answer]) -> Response:
     return reply(lambda request: view(service(), request))
 
 
-def computed(view: Callable[[AnalyticsService, Request], Answer]) -> Response:
-    """Answer the current request by a view that asks for what the batches computed."""
-    return reply(lambda request: view(analytics(), request))
-
-
 @app.route("/api/v1/events", methods=["GET"])
 def list_events() -> Response:
     return asking(views.events)
@@ -84,51 +70,6 @@ def get_batch(batch_id: str) -> Response:
 @app.route("/api/v1/properties", methods=["GET"])
 def list_properties() -> Response:
     return asking(views.properties)
-
-
-@app.route("/api/v1/sessions", methods=["GET"])
-def list_sessions() -> Response:
-    return computed(analytics_views.sessions)
-
-
-@app.route("/api/v1/sessions/{session_id}", methods=["GET"])
-def get_session(session_id: str) -> Response:
-    return computed(analytics_views.session)
-
-
-@app.route("/api/v1/users/{user_id}/journey", methods=["GET"])
-def get_journey(user_id: str) -> Response:
-    return computed(analytics_views.journey)
-
-
-@app.route("/api/v1/funnels", methods=["GET"])
-def get_funnel() -> Response:
-    return computed(analytics_views.funnels)
-
-
-@app.route("/api/v1/paths", methods=["GET"])
-def list_paths() -> Response:
-    return computed(analytics_views.paths)
-
-
-@app.route("/api/v1/retention", methods=["GET"])
-def get_retention() -> Response:
-    return computed(analytics_views.retention)
-
-
-@app.route("/api/v1/metrics", methods=["GET"])
-def list_metrics() -> Response:
-    return computed(analytics_views.metrics)
-
-
-@app.route("/api/v1/metrics/{name}", methods=["GET"])
-def get_metric(name: str) -> Response:
-    return computed(analytics_views.metric)
-
-
-@app.route("/api/v1/anomalies", methods=["GET"])
-def list_anomalies() -> Response:
-    return computed(analytics_views.anomalies)
 
 
 @app.route("/api/v1/status", methods=["GET"])

@@ -52,10 +52,6 @@ def any_of(column: str, values: Sequence[str], kind: str, bindings: Bindings) ->
 
 
 def _equal(name: str, values: Sequence[str], bindings: Bindings) -> str:
-    if name == "stitched_session_id":
-        stitched = f"FROM session_events WHERE {any_of('session_id', values, 'UUID', bindings)}"
-        # The timestamps lead to the events by the primary key.
-        return f"timestamp IN (SELECT timestamp {stitched}) AND event_id IN (SELECT event_id {stitched})"
     return any_of(_COLUMNS.get(name, name), values, "UUID" if name in _UUIDS else "String", bindings)
 
 

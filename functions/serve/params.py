@@ -179,18 +179,19 @@ _EQUAL: dict[str, _Reader] = {
     "event_name": _filled,
     "platform": _filled,
     "session_id": uuid,
-    "stitched_session_id": uuid,
     "user_id": lambda name, value: user(_filled(name, value)),
     "anonymous_id": _filled,
     "status": lambda name, value: choice(name, value, STATUSES),
 }
 _SINGLE = ("from", "to", "source", "fields", "limit", "order", "order_by", "cursor")
-KNOWN = (*_SINGLE, *_EQUAL, "properties.<path>", "context.<path>")
+KNOWN = (*_SINGLE, *_EQUAL, "stitched_session_id", "properties.<path>", "context.<path>")
 
 
 def events_query(params: Params) -> EventQuery:
     """Read the parameters. Raises :class:`BadRequest` that names the one at fault."""
     guard(params)
+    if "stitched_session_id" in params:
+        bad("stitched_session_id", "is not available yet: this release does not stitch sessions.", "not_available")
     source: Source = "raw" if _choice_of(params, "source", ("processed", "raw")) == "raw" else "processed"
     if "status" in params and source != "raw":
         bad("status", "goes only with source=raw: processed events are those that did not fail.")

@@ -13,7 +13,7 @@ from functions.shared.domain.instants import SECOND
 _HOUR = 3_600 * SECOND
 _WIDTHS = (12 * _HOUR, 96 * _HOUR, 768 * _HOUR, 6_144 * _HOUR)
 # Few events carry one of these, and indexes lead straight to them.
-_FEW = frozenset({"event_id", "user_id", "session_id", "stitched_session_id", "anonymous_id"})
+_FEW = frozenset({"event_id", "user_id", "session_id", "anonymous_id"})
 _EARLIEST, _LATEST = -(2**63) + 1, 2**63 - 1
 
 

@@ -81,16 +81,6 @@ class EnrichSettings(CollectSettings):
     max_attempts: Positive = 5
 
 
-class MeasureSettings(StoreSettings, SeriesSettings):
-    """The settings of measure. A session ends after a pause, and at a length; the rest bounds a step and a run."""
-
-    session_gap_seconds: Positive = 1_800
-    session_longest_seconds: Positive = 86_400
-    measure_step_events: Positive = 1_000_000
-    measure_run_seconds: Positive = 240
-    measure_lease_seconds: Annotated[float, Field(gt=0)] = 30.0
-
-
 class ServeSettings(QueueSettings, StoreSettings, SeriesSettings):
     """The settings of serve."""
 

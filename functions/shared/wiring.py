@@ -10,20 +10,15 @@ from functions.shared.observe import Observer
 from functions.shared.settings import (
     CollectSettings,
     EnrichSettings,
-    MeasureSettings,
     QueueSettings,
     SeriesSettings,
     ServeSettings,
-    StoreSettings,
     load,
 )
 
 if TYPE_CHECKING:
     from functions.collect.service import CollectService
     from functions.enrich.service import EnrichService
-    from functions.measure.identities import Identities
-    from functions.measure.service import MeasureService
-    from functions.serve.analytics import AnalyticsService
     from functions.serve.service import ServeService
     from functions.shared.ports import Depth, Queue, SeriesStore
 
@@ -93,68 +88,6 @@ def enrich_service() -> "EnrichService":
         clock=time.time_ns,
         report=observer("enrich").failure,
     )
-
-
-@cache
-def measure_settings() -> MeasureSettings:
-    """The settings of measure."""
-    return load(MeasureSettings, os.environ)
-
-
-def measure_service() -> "MeasureService":
-    """Measure, for one run: each asks for its turn under an id of its own."""
-    from functions.measure.exporting import SessionExporter
-    from functions.measure.lease import Lease, Leased, comment
-    from functions.measure.metrics.compile import Plan
-    from functions.measure.metrics.definitions import load as definitions
-    from functions.measure.metrics.update import Changed, MetricsUpdater
-    from functions.measure.service import MeasureService
-    from functions.measure.stitching.stitcher import Stitcher
-    from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
-
-    settings = measure_settings()
-    lease_id = str(uuid.uuid4())
-    store = ClickHouseBatch(settings, own={"log_comment": comment(lease_id)})
-    lease = Lease(store, lease_id, time.time_ns, time.sleep, settings.measure_lease_seconds)
-    database = Leased(store, lease)
-    metrics = MetricsUpdater(database, series_store(), Plan(definitions()), time.time_ns)
-    stitcher = Stitcher(
-        database,
-        lease,
-        lambda sql, given: metrics.note(Changed(sql, given)),
-        settings.session_gap_seconds,
-        settings.session_longest_seconds,
-        settings.measure_step_events,
-    )
-    exporter = SessionExporter(database, series_store())
-    return MeasureService(database, lease, stitcher, metrics, exporter, time.time_ns, lambda: str(uuid.uuid4()))
-
-
-@cache
-def identities() -> "Identities":
-    """What operators say of visitors."""
-    from functions.measure.identities import Identities
-    from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
-
-    return Identities(ClickHouseBatch(load(StoreSettings, os.environ)), lambda: str(uuid.uuid4()), time.time_ns)
-
-
-@cache
-def analytics_service() -> "AnalyticsService":
-    """Serve's answers about what the batches computed, from ClickHouse and QuestDB."""
-    from functions.measure.metrics.definitions import load as definitions
-    from functions.serve.analytics import AnalyticsService
-    from functions.shared.adapters.clickhouse_reader import ClickHouseReader
-
-    settings = load(ServeSettings, os.environ)
-    reader = ClickHouseReader(
-        settings.clickhouse_url,
-        settings.clickhouse_database,
-        settings.clickhouse_user,
-        settings.clickhouse_password,
-        settings.query_timeout_seconds,
-    )
-    return AnalyticsService(reader, series_store(), definitions(), time.time_ns)
 
 
 @cache

@@ -1,4 +1,4 @@
--- Visitors and sessions (docs/adr/0007-sessions.md). Rows are superseded by newer versions of the same key; read the views
+-- Visitors and sessions (docs/adr/0004-sessions.md). Rows are superseded by newer versions of the same key; read the views
 -- `session_events` and `sessions`, which show what holds now.
 
 -- By what an event is recognised before anybody knows more: its user, else device, else client session, else address and agent.
@@ -9,24 +9,23 @@ ALTER TABLE processed_events {{on_cluster}} ADD COLUMN IF NOT EXISTS identity St
     concat('f:', lower(hex(SHA256(concat(ip, '\n', JSONExtractString(context_text, 'user_agent'))))))
 );
 
--- What recording left behind for the batches: a row an attempt, with the minutes of its events (also of failed ones), and
--- the events of which another attempt stored or removed a row. Or what an operator wants computed anew: everything from the first of two minutes to the second, links before events.
+-- What recording left behind for the batches: a row a block of events, with the identities in it (also the devices of
+-- links), the minutes of its events (also of failed ones), and the events that other deliveries of theirs contested.
 -- A row is removed once everything it tells of has been computed.
 CREATE TABLE IF NOT EXISTS touched {{on_cluster}}
 (
     attempt_id UUID,
+    identities Array(String) CODEC(ZSTD),
     minutes Array(DateTime('UTC')) CODEC(ZSTD),
     event_ids Array(UUID),
-    events UInt64,
-    kind Enum8('block' = 0, 'links' = 1, 'events' = 2) DEFAULT 'block',
+    events UInt32,
     touched_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = {{engine}}
 ORDER BY touched_at
 SETTINGS {{settings}};
 
--- Whose a device is from which event on: of the events that name both a device and a user, in order, those where the
--- user is another than before.
+-- Where an event names both a device and a user.
 CREATE TABLE IF NOT EXISTS identity_links {{on_cluster}}
 (
     anonymous_id String,
@@ -72,8 +71,6 @@ CREATE TABLE IF NOT EXISTS session_event_rows {{on_cluster}}
     timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
     event_id UUID,
     identity String CODEC(ZSTD),
-    identity_hash UInt64 DEFAULT cityHash64(identity),
-    anonymous_id String CODEC(ZSTD),
     visitor String CODEC(ZSTD),
     visitor_hash UInt64 DEFAULT cityHash64(visitor),
     session_id UUID,
@@ -103,8 +100,8 @@ ORDER BY (timestamp, event_id)
 SETTINGS {{settings}};
 
 CREATE VIEW IF NOT EXISTS session_events {{on_cluster}} AS
-SELECT timestamp, event_id, identity, anonymous_id, visitor, visitor_hash, session_id, client_session_id, key_id,
-    environment, platform, event_type, event_name, country, device_type, browser, os, campaign, referrer, page_path, is_bot, content, version
+SELECT timestamp, event_id, identity, visitor, visitor_hash, session_id, client_session_id, key_id, environment, platform,
+    event_type, event_name, country, device_type, browser, os, campaign, referrer, page_path, is_bot, content, version
 FROM session_event_rows FINAL;
 
 -- One row a session. `after_gap` tells whether a pause began it, or the length of the one before; `digest` whether a

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from infra.local.paths import ROOT, tool
 
-STAGES = ("collect", "enrich", "measure", "serve")
+STAGES = ("collect", "enrich", "serve")
 # Amazon Linux 2, under Lambda's python3.11, has an older C library than most wheels of today ask for.
 LAMBDA_PLATFORM = "x86_64-manylinux2014"
 PLATFORM_VARIABLE = "WEIR_BUILD_PLATFORM"
@@ -28,9 +28,8 @@ _CHALICE_RUNTIME = {"__init__.py", "app.py", "py.typed"}
 # Its wheel holds the sources that were compiled.
 _QUESTDB_RUNTIME = {".py", ".so", ".typed"}
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "Makefile", "tests")
-# Serve lists the metrics that there are; wait=stored answers with the event as serve shows it.
-_READING = ("functions/serve", "functions/measure/metrics")
-_ALSO = {"collect": _READING, "serve": _READING[1:]}
+# wait=stored answers with the event as serve shows it.
+_ALSO = {"collect": ("functions/serve",)}
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)==")
 
 

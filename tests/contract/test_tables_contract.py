@@ -183,11 +183,14 @@ def test_many_writers_of_the_same_events_leave_one_row_of_each(tables: EventTabl
 
 
 def test_a_block_leaves_word_for_the_batches(engine: ClickHouse) -> None:
+    block = [delivery(anonymous_id="dev", user_ref="x"), delivery(anonymous_id=chr(0) + "'", timestamp=NOW - DAY)]
     by = str(uuid.uuid4())
-    Recorder(over(engine), lambda: by).record([delivery(), delivery(timestamp=NOW - DAY)])
+    Recorder(over(engine), lambda: by).record(block)
     with clickhouse_connect.get_client(dsn=engine.url, database="weir") as client:
-        query = f"SELECT arraySort(minutes)::Array(UInt32), events FROM touched WHERE attempt_id = '{by}'"
-        [(minutes, events)] = client.query(query).result_rows
+        columns = "arraySort(identities), arraySort(minutes)::Array(UInt32), events"
+        query = f"SELECT {columns} FROM touched WHERE attempt_id = '{by}'"
+        [(identities, minutes, events)] = client.query(query).result_rows
+    assert identities == sorted(["a:dev", "a:" + chr(0) + "'", block[0].processed.identity])  # type: ignore[union-attr]
     assert (minutes, events) == ([(NOW - DAY) // 60_000_000_000 * 60, NOW // 60_000_000_000 * 60], 2)
 
 

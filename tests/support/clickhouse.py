@@ -39,10 +39,6 @@ class ClickHouse:
         except httpx.HTTPError:
             return False
 
-    def running(self) -> bool:
-        """Whether there is a process."""
-        return self._process is not None
-
     def kill(self) -> None:
         """kill -9."""
         self._end(signal.SIGKILL)

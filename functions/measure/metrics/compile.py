@@ -109,23 +109,22 @@ def computed(slot: Slot) -> str:
     source = SOURCES[slot.source]
     moment = f"toDateTime({source.time}, 'UTC')"
     touched = "SELECT block FROM metric_touched WHERE batch > {after:UInt64}"
-    when = (
-        f"{source.time} >= toDateTime64({{since:Int64}}, 9, 'UTC')"
-        f" AND {source.time} < toDateTime64({{until:Int64}}, 9, 'UTC')"
-        f" AND {_START[_BLOCK]}({moment}) IN ({touched})"
-    )
-    where = " AND ".join([*([source.always] if source.always else []), *_only(slot)])
-    if source.versioned:
-        # By its time a row is chosen before versions of it are compared, which all have the same.
-        chosen = f"FINAL PREWHERE {when}{f' WHERE {where}' if where else ''}"
-    else:
-        chosen = f"WHERE {when}{f' AND {where}' if where else ''}"
+    where = [
+        f"{source.time} >= toDateTime64({{since:Int64}}, 9, 'UTC')",
+        f"{source.time} < toDateTime64({{until:Int64}}, 9, 'UTC')",
+        f"{_START[_BLOCK]}({moment}) IN ({touched})",
+        *([source.always] if source.always else []),
+        *_only(slot),
+    ]
     inputs = _Inputs()
     measures = f"{_sums(slot, inputs)} AS sums{_states(slot, inputs)}"
     cuts = [("1m", cut) for cut in sorted(slot.minute_cuts)] + [(_BLOCK, cut) for cut in sorted(slot.block_cuts)]
     groups = ", ".join(_group(slot, place, step, moment, cut) for place, (step, cut) in enumerate(cuts, 1))
     # What is counted is computed once a row, and not once for each of its groups.
-    rows = f"SELECT {source.environment} AS e, [{groups}] AS parts{inputs.columns()} FROM {source.relation} {chosen}"
+    rows = (
+        f"SELECT {source.environment} AS e, [{groups}] AS parts{inputs.columns()} FROM {source.relation}"
+        f" WHERE {' AND '.join(where)}"
+    )
     fresh = f"SELECT e, part.1 AS p, part.2 AS w, part.3 AS t, {measures} FROM ({rows}) ARRAY JOIN parts AS part"
     columns = (
         f"{_choice(step for step, _ in cuts)} AS step, w AS start, {literal(slot.source)} AS source,"
@@ -163,9 +162,8 @@ def merged(step: IntervalName) -> str:
         f"SELECT '{step}' AS step, {start} AS start, {_KEY}, sumMap(sums) AS sums,"
         f" {unique} AS united, {amounts} AS spread,"
         " arraySort(groupUniqArrayArray(ever)) AS present, greatest(1, sum(digest)) AS fresh_digest"
-        # All of PREWHERE is about the key, so that no state is read but of what is merged.
-        f" FROM (SELECT * FROM metric_states FINAL PREWHERE step = '{below}' AND {_BETWEEN} AND {group} IN ({changed})"
-        " WHERE NOT gone)"
+        f" FROM (SELECT * FROM metric_states FINAL"
+        f" WHERE step = '{below}' AND NOT gone AND {_BETWEEN} AND {group} IN ({changed}))"
         f" GROUP BY start, {_KEY}"
     )
     uniques, spreads = ("united", "spread") if kept else (_NO_UNIQUES, _NO_AMOUNTS)
@@ -195,7 +193,7 @@ def changed_groups() -> str:
     return (
         f"SELECT step, toInt64(toUnixTimestamp(window)), environment, cut, tags,"
         " groupArray((source, slot, CAST(sums, 'Array(Tuple(String, Int128))'), different,"
-        f" levels, ever)) FROM metric_states FINAL PREWHERE step != '{_BLOCK}' AND {_BETWEEN} AND ({key}) IN"
+        f" levels, ever)) FROM metric_states FINAL WHERE step != '{_BLOCK}' AND {_BETWEEN} AND ({key}) IN"
         f" (SELECT {key} FROM metric_states WHERE step != '{_BLOCK}' AND version > {{after:UInt64}} AND {_BETWEEN}"
         " GROUP BY ALL)"
         f" GROUP BY {key}"
@@ -214,7 +212,7 @@ def _kept(fresh: str, live: str) -> str:
         f" SELECT {key}, {states}, arraySort(arrayDistinct(arrayConcat(present, known))), fresh_digest,"
         f" fresh_digest = 0, {{batch:UInt64}} FROM ({fresh}) AS f FULL JOIN"
         f" (SELECT step, window AS start, {_KEY}, digest AS live_digest, ever AS known FROM metric_states FINAL"
-        f" PREWHERE {live}) AS l USING ({key}) WHERE fresh_digest != live_digest"
+        f" WHERE {live}) AS l USING ({key}) WHERE fresh_digest != live_digest"
         # The store would look for equal keys within a block, and there are none.
         " SETTINGS optimize_on_insert = 0"
     )

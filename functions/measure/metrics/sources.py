@@ -1,7 +1,7 @@
 """What metrics are computed from: the tables, the time that decides a row's window, and what definitions may name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from functions.shared.domain.environments import SQL as ENVIRONMENT
@@ -21,10 +21,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Source:
-    """A table and which of its rows count. ``documents`` are the JSON columns whose paths may be named.
-
-    ``versioned``: the newest row of a key stands, and ``time`` is part of the key, so rows may be chosen by it first.
-    """
+    """A table of rows that count. ``documents`` are the JSON columns whose paths may be named."""
 
     relation: str
     time: str
@@ -34,7 +31,7 @@ class Source:
     bot: str = ""
     documents: tuple[str, ...] = ()
     always: str = ""
-    versioned: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def _texts(*names: str) -> dict[str, Column]:
@@ -58,10 +55,9 @@ _OF_A_SESSION = {"platform": "platforms[1]", **_same("country", "device_type")}
 
 SOURCES: Mapping[SourceName, Source] = {
     "visits": Source(
-        relation="session_event_rows",
+        relation="session_events",
         time="timestamp",
         environment="environment",
-        versioned=True,
         columns=_texts("visitor", "platform", "event_type", "event_name", "country", "device_type", "page_path"),
         dimensions=_same(*DIMENSIONS),
         bot="is_bot",
@@ -92,11 +88,9 @@ SOURCES: Mapping[SourceName, Source] = {
         documents=("properties",),
     ),
     "sessions": Source(
-        relation="session_rows",
+        relation="sessions",
         time="started_at",
         environment="environment",
-        versioned=True,
-        always="state = 'live'",
         columns=_SESSION,
         dimensions=_OF_A_SESSION,
         bot="is_bot",

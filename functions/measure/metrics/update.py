@@ -75,7 +75,7 @@ class MetricsUpdater:
             within = "SELECT {first:UInt32} + {length:UInt32} * number FROM numbers({count:UInt32})"
             count = -(-(end - start) // BLOCK_SECONDS)
             self.note(Changed(within, {"first": start, "length": BLOCK_SECONDS, "count": count}))
-            done = self.merge(whole=True)
+            done = self.merge()
             blocks, groups = blocks + done[0], groups + done[1]
         return Report(blocks, groups, self.export())
 
@@ -83,17 +83,14 @@ class MetricsUpdater:
         """Note the blocks of ten minutes in which something changed: they are remembered until they are computed."""
         self._database.run(sql.note(changed.sql), {**changed.parameters, "batch": self._next_batch()})
 
-    def merge(self, whole: bool = False) -> tuple[int, int]:
-        """Compute the noted blocks, their hours and days. Returns how many blocks, and how many states changed.
-
-        ``whole`` believes nothing that was known of visitors before.
-        """
+    def merge(self) -> tuple[int, int]:
+        """Compute the noted blocks, their hours and days. Returns how many blocks, and how many states changed."""
         after = self._reached("merged")
         batch = self._next_batch()
         blocks = self._touched(after)
         if blocks:
             given = {**self._bounds(after), "after": after, "batch": batch}
-            self._database.run(firsts.keep(whole), given)
+            self._database.run(firsts.keep(), given)
             self._database.run(firsts.note_blocks(), given)
             given.update(self._bounds(after))
             for slot in self._plan.computed():
@@ -133,9 +130,6 @@ class MetricsUpdater:
             for some in _some(exporter.rows(groups)):
                 self._series.write(METRICS, some)
                 written += len(some)
-        if written:
-            # Whoever sees that this batch was exported is to find what it wrote.
-            self._series.await_visible(METRICS)
         self._reach("exported", merged)
         return written
 

@@ -4,7 +4,7 @@ import json
 from functools import cache
 from typing import Any
 
-from functions.serve.openapi import analytics, reading, schemas, writing
+from functions.serve.openapi import reading, schemas, writing
 
 _ABOUT = """\
 Weir collects events: send them over HTTPS, read them back, enriched. An event that was acknowledged is never lost and
@@ -39,14 +39,10 @@ def document() -> dict[str, Any]:
         "tags": [
             {"name": "Writing", "description": "Send events."},
             {"name": "Reading", "description": "Read events, and what became of them."},
-            {"name": "Analysing", "description": "Sessions, journeys, metrics and what is made of them."},
             {"name": "Operating", "description": "Whether it lives, what waits, and this document."},
         ],
-        "paths": _merged(writing.paths(), reading.paths(), analytics.paths()),
-        "components": {
-            "schemas": {**schemas.components(), **analytics.schemas()},
-            "securitySchemes": _SECURITY_SCHEMES,
-        },
+        "paths": _merged(writing.paths(), reading.paths()),
+        "components": {"schemas": schemas.components(), "securitySchemes": _SECURITY_SCHEMES},
     }
 
 

@@ -79,7 +79,7 @@ def _equal() -> list[Json]:
         several("anonymous_id", "The device or browser before login.", _TEXT),
         several("event_id", "The event.", _UUID),
         several("status", "Only with source=raw.", {"enum": list(STATUSES)}),
-        several("stitched_session_id", "The session that Weir stitched. Of events only that count.", _UUID),
+        parameter("stitched_session_id", "Not available yet: answers 400.", _UUID, deprecated=True),
     ]
 
 

@@ -23,11 +23,10 @@ _READING = {
 
 
 class ClickHouseBatch:
-    """Runs statements, each to its end. ``seconds`` bounds each one; ``own`` are settings that all of them carry."""
+    """Runs statements, each to its end. ``seconds`` bounds each one."""
 
-    def __init__(self, settings: StoreSettings, seconds: float = 600.0, own: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, settings: StoreSettings, seconds: float = 600.0) -> None:
         self._settings = settings
-        self._own = dict(own or {})
         self._seconds = seconds
         self._client: Any = None
         self._guard = threading.Lock()
@@ -60,7 +59,7 @@ class ClickHouseBatch:
                 self._client = None
 
     def _bounded(self) -> dict[str, Any]:
-        return {**self._own, "max_execution_time": self._seconds}
+        return {"max_execution_time": self._seconds}
 
     def _connected(self) -> Any:
         with self._guard:

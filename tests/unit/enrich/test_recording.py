@@ -59,14 +59,12 @@ def check(tables: MemoryTables, deliveries: list[Delivery]) -> None:
 def check_touches(tables: MemoryTables, blocks: list[list[Delivery]]) -> None:
     """Word was left of each event that stands, of each minute a row is in, and of all that was contested."""
     touches = [touch for _, touch in tables.touched]
-    told = {attempt for attempt, _ in tables.touched}
-    named = {event_id for touch in touches for event_id in touch.event_ids}
-    assert {row.event_id for by, row in tables.processed if by not in told} <= named
+    assert {row.identity for _, row in tables.processed} <= {one for touch in touches for one in touch.identities}
     minutes = {minute for touch in touches for minute in touch.minutes}
     assert {row.timestamp // (60 * 10**9) * 60 for _, row in tables.raw} <= minutes
     events = [{one.raw.event_id for one in block} for block in blocks]
     contested = {event for a, b in itertools.combinations(events, 2) for event in a & b}
-    assert contested <= named
+    assert contested <= {event_id for touch in touches for event_id in touch.event_ids}
 
 
 @settings(max_examples=800, deadline=None)
@@ -111,19 +109,22 @@ def test_every_delivery_is_in_the_ledger_also_one_that_its_own_block_outranks() 
     assert sorted(claim.batch_index for _, claim in tables.claims) == [0, 1, 2]
 
 
-def test_word_is_left_of_an_attempt_and_its_minutes() -> None:
+def test_word_is_left_of_the_device_too_when_an_event_names_its_user() -> None:
     tables = MemoryTables()
-    Recorder(tables, attempts()).record([delivery(), delivery(failed=True)])
-    [(by, touch)] = tables.touched
-    assert {attempt for attempt, _ in tables.processed} == {by}
-    assert touch == ([NOW // 60_000_000_000 * 60], [], 2)
+    linked = delivery(user_ref="ann", anonymous_id="d1")
+    Recorder(tables, attempts()).record([linked, delivery(anonymous_id="d2"), delivery(failed=True)])
+    [(_, touch)] = tables.touched
+    assert linked.processed is not None
+    assert sorted(touch.identities) == ["a:d1", "a:d2", linked.processed.identity]
+    assert touch[1:] == ([NOW // 60_000_000_000 * 60], [], 3)
 
 
 def test_word_is_left_again_when_everything_was_there() -> None:
     tables = MemoryTables()
-    one = delivery()
+    one = delivery(anonymous_id="d")
     for seed in range(2):
         Recorder(tables, attempts(seed)).record([one])
+    assert [touch.identities for _, touch in tables.touched] == [["a:d"], ["a:d"]]
     assert [touch.event_ids for _, touch in tables.touched] == [[], [one.raw.event_id]]
 
 

@@ -1,7 +1,5 @@
 """Metric definitions: what ships is sound, and every mistake is told by line, metric and word."""
 
-from pathlib import Path
-
 import pytest
 
 from functions.measure.metrics import definitions
@@ -114,11 +112,6 @@ def test_levels_of_one_distribution_share_their_states() -> None:
 def test_a_quote_in_a_definition_stays_inside_its_literal() -> None:
     plan = Plan(parse(HEAD + 'filter = { event_type = "it\'s\\\\" }'))
     assert "event_type IN ('it\\'s\\\\')" in computed(plan.computed()[0])
-
-
-def test_the_example_in_the_docs_is_sound() -> None:
-    text = (Path(__file__).parents[4] / "docs" / "metrics.md").read_text(encoding="utf-8")
-    assert "paying_customers" in parse(text.split("```toml\n")[1].split("```")[0]).metrics
 
 
 def test_every_shipped_slot_compiles_to_one_insert() -> None:
