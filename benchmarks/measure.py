@@ -5,23 +5,22 @@ the midst of it, and bots. Measured are the rebuild of everything, and a tick af
 second, one in a hundred of them late: most by minutes, some by up to a day.
 """
 
+import os
+import resource
 import sys
 import tempfile
 import time
-import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
 
-from functions.measure.lease import Lease, Leased, comment
-from functions.measure.rebuilding import plan_rebuild
-from functions.measure.stitching.stitcher import Stitcher
-from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
-from functions.shared.settings import StoreSettings
+from functions.measure.service import Range
+from functions.shared import wiring
 from infra.clickhouse.migrate import migrate
+from infra.questdb.migrate import migrate as migrate_questdb
 from tests.support.clickhouse import ClickHouse
+from tests.support.questdb import QuestDb
 
 START, WEEK = 1_764_547_200, 7 * 86_400
 TICK_EVENTS = 300_000
@@ -71,52 +70,79 @@ def touch(client: Any, salt: int) -> None:
     )
 
 
-class Bench:
-    """One store, and the batches over it."""
+def also_raw(client: Any) -> None:
+    """The raw rows of events that have none."""
+    shared = (
+        "event_id, received_at, timestamp, processed_at, platform, event_type, event_name, session_id, user_id,"
+        " anonymous_id, properties_text, key_id, digest, batch_id, attempt_id"
+    )
+    client.command(
+        f"INSERT INTO raw_events ({shared}, processing_status) SELECT {shared}, 'processed' FROM processed_events"
+        " WHERE batch_id NOT IN (SELECT DISTINCT batch_id FROM raw_events)"
+    )
 
-    def __init__(self, url: str) -> None:
+
+class Bench:
+    """One store and a QuestDB, and the batches over them."""
+
+    def __init__(self, url: str, series: QuestDb) -> None:
         migrate(url, "bench")
-        self.settings = StoreSettings(clickhouse_url=url, clickhouse_database="bench")
+        migrate_questdb(series.url)
+        settings = series.settings()
+        os.environ |= {
+            "WEIR_CLICKHOUSE_URL": url,
+            "WEIR_CLICKHOUSE_DATABASE": "bench",
+            "WEIR_QUESTDB_URL": settings.questdb_url,
+            "WEIR_QUESTDB_PG_PORT": str(settings.questdb_pg_port),
+        }
+        # What was made for another store before.
+        wiring.measure_settings.cache_clear()
+        wiring.series_store.cache_clear()
         self.client = clickhouse_connect.get_client(
             dsn=url, database="bench", autogenerate_session_id=False, send_receive_timeout=900
         )
 
     def run(self, rebuild: bool) -> float:
-        """Seconds that the batches took to their end."""
-        lease_id = str(uuid.uuid4())
-        database = ClickHouseBatch(self.settings, own={"log_comment": comment(lease_id)})
-        lease = Lease(database, lease_id, time.time_ns, time.sleep)
+        """Seconds that a run took, with all that follows the sessions."""
         began = time.perf_counter()
-        assert lease.acquire(60)
-        if rebuild:
-            plan_rebuild(database, None, None)
-        stitcher = Stitcher(Leased(database, lease), lease, lambda *_: None, 1_800, 86_400, 1_500_000)
-        while step := stitcher.step():
-            print("   ", step, f"{time.perf_counter() - began:.1f} s", flush=True)
-        lease.release()
+        done = wiring.measure_service().run(3_600, 60, Range(None, None) if rebuild else None)
+        print("   ", done, file=sys.stderr, flush=True)
+        assert done.state == "done", done
         return time.perf_counter() - began
 
 
-def main(count: int) -> None:
-    """Measure and print."""
+def measure(quick: bool = False, count: int = 0) -> dict[str, float]:
+    """A rebuild of ten million events (``quick``: a million), a tick over them, and what a tenth of them takes."""
+    count = count or (1_000_000 if quick else 10_000_000)
+    small = _measured(count // 10)
+    large = _measured(count)
+    return {
+        "measure_rebuild_seconds": large[0],
+        "measure_tick_seconds": large[1],
+        "measure_growth_ratio": large[0] / small[0],
+        "measure_function_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _measured(count: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
-        server = ClickHouse(Path(folder) / "data")
+        server, series = ClickHouse(Path(folder) / "data"), QuestDb(Path(folder) / "questdb")
         server.start()
-        bench = Bench(server.url)
-        visitors = count // 10
-        _timed("generated", lambda: generate(bench.client, 1, count, START, WEEK, False, visitors))
-        print(f"rebuild of {count:,} events: {bench.run(rebuild=True):.1f} s")
-        generate(bench.client, 999, TICK_EVENTS, START + WEEK, 60, True, visitors)
-        touch(bench.client, 999)
-        print(f"tick of {TICK_EVENTS:,} events: {bench.run(rebuild=False):.1f} s")
-        server.stop()
-
-
-def _timed(what: str, action: Callable[[], Any]) -> None:
-    began = time.perf_counter()
-    action()
-    print(f"{what} in {time.perf_counter() - began:.1f} s", flush=True)
+        series.start()
+        try:
+            bench = Bench(server.url, series)
+            visitors = count // 10
+            generate(bench.client, 1, count, START, WEEK, False, visitors)
+            also_raw(bench.client)
+            rebuilt = bench.run(rebuild=True)
+            generate(bench.client, 999, TICK_EVENTS, START + WEEK, 60, True, visitors)
+            also_raw(bench.client)
+            touch(bench.client, 999)
+            return rebuilt, bench.run(rebuild=False)
+        finally:
+            series.stop()
+            server.stop()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    print(measure(count=int(sys.argv[1]) if len(sys.argv) > 1 else 0))

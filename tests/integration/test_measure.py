@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import threading
 import time
@@ -138,8 +139,11 @@ def test_sessions_are_told_to_the_series_store_and_those_that_are_no_more_too(ba
     batches.record(deliveries)
     done = batches.service(series).run(60)
     assert (done.state, done.counts["exported"], done.counts["refused"]) == ("done", 1, 0)
-    [gone] = batches.sessions()
+    [(gone, facts)] = batches.sessions().items()
     assert stitched_rows(series) == ({gone}, set())
+    [told] = series.query("SELECT started_at, ended_at, duration_seconds, platforms, user_id, is_bounce FROM sessions")
+    platforms = json.dumps(facts["platforms"], separators=(",", ":"))
+    assert told == (facts["started_at"], facts["ended_at"], 4.0, platforms, None, False)
     batches.record([event(random.Random(77), NOW + SECOND, anonymous_id="d9", user_ref="carla")])
     batches.service(series).run(60)
     assert stitched_rows(series) == (set(batches.sessions()), {gone})

@@ -11,6 +11,8 @@ NIL = "toUUID('00000000-0000-0000-0000-000000000000')"
 # Whoever lost the lease writes nothing: the store itself looks, as the statement begins.
 _NAMESPACE = ids.NAMESPACE.hex
 FENCE = "(SELECT argMax(lease_id, number) FROM measure_leases WHERE state = 'held') = {lease:UUID}"
+# The store would look for equal keys within a block, and there are none.
+_NO_TWINS = "optimize_on_insert = 0"
 _KEY = "timestamp, event_id"
 _AT = "toUnixTimestamp64Nano(timestamp)"
 _TEXT_ORDER = "UUIDToNum(event_id)"
@@ -352,7 +354,8 @@ def summarise() -> str:
         f" {first('referrer')} AS first_referrer, {first('campaign')} AS first_campaign,"
         f" {first('country')} AS first_country,"
         f" {first('device_type')} AS first_device_type, {first('browser')} AS first_browser, {first('os')} AS first_os,"
-        " minMap([platform], [position]) AS seen_platforms, minMap([client_session_id], [position]) AS seen_ids,"
+        " minMap([platform], [position]) AS seen_platforms, "
+        f" minMapIf([client_session_id], [position], client_session_id != {NIL}) AS seen_ids,"
         " max(is_bot) AS any_bot, argMin((key_id, environment), position) AS sent, any(block) AS its_block"
         f" FROM (SELECT e.*, {_POSITION} AS position, s.start AS start, s.block AS block"
         f" FROM (SELECT *, {_AT} AS at FROM ({_rows('*')})) AS e"
@@ -366,7 +369,7 @@ def summarise() -> str:
         "ended_at": "fromUnixTimestamp64Nano(end, 'UTC')",
         "duration_seconds": "(end - g.start) / 1e9",
         "platforms": "arraySort((one, at) -> at, seen_platforms.1, seen_platforms.2)",
-        "client_session_ids": f"arrayFilter(one -> one != {NIL}, arraySort((one, at) -> at, seen_ids.1, seen_ids.2))",
+        "client_session_ids": "arraySort((one, at) -> at, seen_ids.1, seen_ids.2)",
         **{name: f"first_{name}" for name in ("referrer", "campaign", "country", "device_type", "browser", "os")},
         "is_bounce": "event_count = 1",
         "is_bot": "any_bot",
@@ -427,7 +430,7 @@ def keep_sessions(whole: bool) -> str:
     return (
         f"INSERT INTO session_rows ({told}, digest, state, computed_at, version)"
         f" SELECT {told}, digest, state, now64(3), {{version:UInt64}}"
-        f" FROM ({_changed_sessions(f'{told}, digest', whole)}) WHERE {FENCE}"
+        f" FROM ({_changed_sessions(f'{told}, digest', whole)}) WHERE {FENCE} SETTINGS {_NO_TWINS}"
     )
 
 
@@ -448,7 +451,7 @@ def keep_events(direct: bool) -> str:
     return (
         f"INSERT INTO session_event_rows ({_KEY}, {_PAYLOAD}, content, visitor, session_id, gone, version)"
         f" SELECT {_KEY}, {_PAYLOAD}, content, visitor, session_id, gone, {{version:UInt64}}"
-        f" FROM ({rows}) WHERE {FENCE} SETTINGS max_insert_threads = 2"
+        f" FROM ({rows}) WHERE {FENCE} SETTINGS max_insert_threads = 2, {_NO_TWINS}"
     )
 
 
