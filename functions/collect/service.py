@@ -155,7 +155,7 @@ class CollectService:
         raw, processed = found.get("raw"), found.get("processed")
         if raw is not None and processed is not None:
             return Outcome(201, {**answer, "status": "stored", "event": processed}, counts)
-        if raw is not None and raw["batch_id"] == batch_id:
+        if raw is not None and raw["processing_status"] == "failed" and raw["batch_id"] == batch_id:
             errors = [{"index": 0, "event_id": answer["event_id"], **one} for one in raw.get("errors", ())]
             return Outcome(422, {**answer, "status": "failed", "errors": errors}, counts)
         return Outcome(202, answer, counts)

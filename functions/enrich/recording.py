@@ -11,7 +11,7 @@ The way of a block, which is an *attempt* and has an id of its own:
 A claim is visible before its row is, so of two attempts the one that looks last sees both rows. The order among rows
 is total and the best row is never removed, so all remove from the same list. An attempt that dies on the way was not
 acknowledged: its message comes again, and the attempt that this makes does the looking (docs/adr/0002-identity.md).
-It also leaves the word, so that whatever counts has been told of after it did (docs/adr/0004-sessions.md).
+It also leaves the word, so that whatever counts has been told of after it did (infra/clickhouse/0002_sessions.sql).
 """
 
 import time

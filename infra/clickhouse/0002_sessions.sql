@@ -1,4 +1,4 @@
--- Visitors and sessions (docs/adr/0004-sessions.md). Rows are superseded by newer versions of the same key; read the views
+-- Visitors and sessions. Rows are superseded by newer versions of the same key; read the views
 -- `session_events` and `sessions`, which show what holds now.
 
 -- By what an event is recognised before anybody knows more: its user, else device, else client session, else address and agent.

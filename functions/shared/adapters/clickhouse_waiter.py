@@ -59,4 +59,7 @@ def _is_settled(found: dict[str, Any], batch_id: str) -> bool:
     raw = found.get("raw")
     if raw is None:
         return False
-    return found.get("processed") is not None or raw.get("batch_id") == batch_id
+    if found.get("processed") is not None:
+        return True
+    # A raw row alone is no verdict: on a replica it may be readable before the processed one.
+    return (raw["processing_status"], raw["batch_id"]) == ("failed", batch_id)

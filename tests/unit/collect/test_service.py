@@ -196,7 +196,8 @@ class Standing:
         return {"event_id": event_id, "raw": raw, "processed": self.processed}
 
 
-REFUSED = {"errors": [{"loc": [], "code": "store_refused", "message": "no"}]}
+REFUSED = {"processing_status": "failed", "errors": [{"loc": [], "code": "store_refused", "message": "no"}]}
+STORED = {"processing_status": "processed"}
 
 
 @pytest.mark.parametrize(
@@ -207,9 +208,18 @@ REFUSED = {"errors": [{"loc": [], "code": "store_refused", "message": "no"}]}
         (REFUSED, None, 422, "failed"),
         ({**REFUSED, "batch_id": "another"}, None, 202, "accepted"),
         (None, {"event_name": "Buy"}, 202, "accepted"),
+        (STORED, None, 202, "accepted"),
         (None, None, 202, "accepted"),
     ],
-    ids=["both rows", "both rows, of another delivery", "failed", "another failed", "half", "nothing"],
+    ids=[
+        "both rows",
+        "both rows, of another delivery",
+        "failed",
+        "another failed",
+        "half",
+        "the other half",
+        "nothing",
+    ],
 )
 def test_waiting_tells_the_fate_of_this_delivery_and_never_that_of_another(
     raw: dict[str, Any] | None, processed: dict[str, Any] | None, status: int, said: str

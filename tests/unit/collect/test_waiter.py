@@ -9,10 +9,11 @@ import pytest
 from functions.shared.adapters.clickhouse_waiter import Waiter
 from functions.shared.errors import NotFound, StoreUnavailable
 
-GOOD: dict[str, Any] = {"raw": {"batch_id": "other"}, "processed": {}}
-FAILED: dict[str, Any] = {"raw": {"batch_id": "own"}, "processed": None}
-FORMER: dict[str, Any] = {"raw": {"batch_id": "other"}, "processed": None}
+GOOD: dict[str, Any] = {"raw": {"batch_id": "other", "processing_status": "processed"}, "processed": {}}
+FAILED: dict[str, Any] = {"raw": {"batch_id": "own", "processing_status": "failed"}, "processed": None}
+FORMER: dict[str, Any] = {"raw": {"batch_id": "other", "processing_status": "failed"}, "processed": None}
 HALF: dict[str, Any] = {"raw": None, "processed": {}}
+OTHER_HALF: dict[str, Any] = {"raw": {"batch_id": "own", "processing_status": "processed"}, "processed": None}
 
 
 class Clock:
@@ -39,7 +40,9 @@ def waited(answers: Iterable[dict[str, Any] | Exception]) -> tuple[dict[str, Any
 
 @pytest.mark.parametrize("fate", [GOOD, FAILED], ids=["stored", "failed"])
 @pytest.mark.parametrize(
-    "before", [NotFound("event_not_found", "no"), StoreUnavailable("away"), FORMER, HALF], ids=lambda one: type(one)
+    "before",
+    [NotFound("event_not_found", "no"), StoreUnavailable("away"), FORMER, HALF, OTHER_HALF],
+    ids=lambda one: type(one),
 )
 def test_it_waits_for_the_fate_of_this_delivery(before: Any, fate: dict[str, Any]) -> None:
     found, seconds = waited([before, before, fate])
@@ -47,7 +50,7 @@ def test_it_waits_for_the_fate_of_this_delivery(before: Any, fate: dict[str, Any
     assert 0 < seconds < 5
 
 
-@pytest.mark.parametrize("standing", [FORMER, HALF])
+@pytest.mark.parametrize("standing", [FORMER, HALF, OTHER_HALF])
 def test_at_the_deadline_it_answers_with_what_stands_there(standing: dict[str, Any]) -> None:
     found, seconds = waited([standing])
     assert found == standing
