@@ -1,14 +1,17 @@
 # make setup   the environment (.venv), renewed when requirements/*.txt changed
 # make run     the whole of Weir on this machine, at http://127.0.0.1:3000; Ctrl-C ends it
-# make test    all tests, with real engines       make check   lint, types, unit tests
-# make bench   the benchmarks
+# make test    all tests, with real engines       make check   lint, types, unit tests    make engines   the rest
+# make sam     SAM's command line, in an environment of its own: the line it prints puts it on the PATH
+# make bench   the benchmarks                      make faults   breaks all of it in every way, and counts (ONLY=name SHORT=1)
 
+# Tests wait for engines more than they compute, so more processes than cores share them. A file stays in one.
+TESTERS ?= 3
 PYTHON3 ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 LOCKED := requirements/uv.txt requirements/dev.txt
 
 .DEFAULT_GOAL := run
-.PHONY: setup run test check unit bench clean
+.PHONY: setup run sam test check unit engines bench faults clean
 
 setup: .venv/weir.stamp
 
@@ -25,8 +28,13 @@ setup: .venv/weir.stamp
 run: setup
 	@exec $(BIN)/weir up
 
-test: check
-	$(BIN)/python -m pytest tests --ignore tests/unit --ignore tests/architecture
+sam: setup
+	@$(BIN)/python -m infra.local.tools sam
+
+test: check engines
+
+engines: setup
+	$(BIN)/python -m pytest tests --ignore tests/unit --ignore tests/architecture --numprocesses $(TESTERS) --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .
@@ -35,10 +43,13 @@ check: setup
 	$(MAKE) --no-print-directory unit
 
 unit: setup
-	$(BIN)/python -m pytest tests/unit tests/architecture
+	$(BIN)/python -m pytest tests/unit tests/architecture --numprocesses $(TESTERS) --dist loadfile
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+faults: setup
+	$(BIN)/python -m tests.faults $(if $(SHORT),--short) $(foreach name,$(ONLY),--only $(name))
 
 clean:
 	rm -rf .venv .aws-sam .mypy_cache .pytest_cache .ruff_cache

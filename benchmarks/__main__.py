@@ -1,4 +1,4 @@
-"""``python -m benchmarks [collect|enrich|pipe|baseline|stack|query] [--quick]``: measure, print, write last.json."""
+"""``python -m benchmarks [PIECE] [--quick]``: measure one of ``PIECES`` or all, print, write last.json."""
 
 import argparse
 import importlib
@@ -7,7 +7,20 @@ import sys
 
 from benchmarks import results
 
-PIECES = ("collect", "enrich", "pipe", "baseline", "stack", "query")
+PIECES = (
+    "collect",
+    "enrich",
+    "pipe",
+    "baseline",
+    "stack",
+    "query",
+    "measure",
+    "cost",
+    "cold",
+    "memory",
+    "ledger",
+    "replay",
+)
 
 
 MODULES = {"query": "queries"}  # benchmarks.query is a program of its own

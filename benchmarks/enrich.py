@@ -20,7 +20,7 @@ _WARM_UP = 1
 
 def invocation(events: Events) -> dict[str, Any]:
     """An event of the shape that SQS and the event source give."""
-    return {"Records": [record(_message(events), place) for place in range(MESSAGES)]}
+    return {"Records": [record(message(events, EVENTS_A_MESSAGE), place) for place in range(MESSAGES)]}
 
 
 def record(body: str, place: int) -> dict[str, Any]:
@@ -29,15 +29,16 @@ def record(body: str, place: int) -> dict[str, Any]:
     return {"messageId": f"events:{place}", "body": body, "attributes": attributes}
 
 
-def _message(events: Events) -> str:
+def message(events: Events, count: int) -> str:
+    """The envelope of so many new events."""
     header = Header(
         batch_id=str(uuid.uuid4()),
-        batch_size=EVENTS_A_MESSAGE,
+        batch_size=count,
         key_id="0123456789abcdef",
         received_at=time.time_ns(),
         request=RequestInfo(ip="81.2.69.142", user_agent="Mozilla/5.0"),
     )
-    return pack(header, [line.encode() for line in events.take(EVENTS_A_MESSAGE)]).decode()
+    return pack(header, [line.encode() for line in events.take(count)]).decode()
 
 
 def measure(*, quick: bool = False) -> Values:

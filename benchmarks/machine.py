@@ -1,17 +1,20 @@
 """Engines for a measurement, in a temporary folder, and what a process used of the machine."""
 
-import asyncio
 import os
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from infra.clickhouse.migrate import migrate
-from infra.nats.topology import ensure_topology
-from tests.support.clickhouse import ClickHouse
-from tests.support.nats import NatsServer
+from infra.local import engines, tools
+from infra.local.surroundings import aws
+from tests.support.clickhouse import with_tables
+from tests.support.keys import VARIABLES as KEYS
+from tests.support.nats import NatsServer, free_port, with_streams
+from tests.support.polling import until
 
 DATABASE = "weir"
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -21,29 +24,40 @@ _ROOT = Path(__file__).parents[1]
 @contextmanager
 def nats() -> Iterator[NatsServer]:
     """A broker that flushes each message to the disk, with Weir's streams; its URL is in the environment."""
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder, with_streams(Path(folder)) as server:
+        os.environ["WEIR_NATS_URL"] = server.url
+        os.environ.update(KEYS)
+        yield server
+
+
+@contextmanager
+def sqs() -> Iterator[str]:
+    """The emulator with a queue; what leads there is in the environment. Gives the queue's URL."""
+    import boto3
+
+    python, port = tools.environment("emulator", _ROOT, print), free_port()
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
-        server = NatsServer(Path(folder)).start()
+        service = engines.emulator(python, Path(folder), Path(folder), port, lambda: None)
+        with service.log.open("wb") as log:
+            process = subprocess.Popen(service.command, env=dict(service.environment), stdout=log, stderr=log)
         try:
-            asyncio.run(ensure_topology(server.url))
-            os.environ["WEIR_NATS_URL"] = server.url
-            yield server
+            until(service.is_ready, 30, "the emulator")
+            os.environ.update(aws(service.url) | KEYS)
+            client: Any = boto3.client("sqs")
+            os.environ["WEIR_SQS_QUEUE_URL"] = client.create_queue(QueueName="events")["QueueUrl"]
+            yield os.environ["WEIR_SQS_QUEUE_URL"]
         finally:
-            server.kill()
+            process.kill()
+            process.wait()
 
 
 @contextmanager
 def clickhouse() -> Iterator[int]:
     """The store with its tables, its URL in the environment. Gives the process id."""
-    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
-        server = ClickHouse(Path(folder) / "data")
-        server.start()
-        try:
-            migrate(server.url, DATABASE)
-            os.environ.update(WEIR_CLICKHOUSE_URL=server.url, WEIR_CLICKHOUSE_DATABASE=DATABASE)
-            assert server._process is not None
-            yield server._process.pid
-        finally:
-            server.stop()
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder, with_tables(Path(folder)) as server:
+        os.environ.update(WEIR_CLICKHOUSE_URL=server.url, WEIR_CLICKHOUSE_DATABASE=DATABASE)
+        assert server._process is not None
+        yield server._process.pid
 
 
 def with_geo() -> str:
@@ -55,8 +69,8 @@ def with_geo() -> str:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Standard output and error into a file, as Lambda takes them: log lines cost their write."""
+def quiet() -> Iterator[Callable[[], int]]:
+    """Standard output and error into a file, as Lambda takes them: log lines cost their write. Gives its size."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
@@ -64,7 +78,7 @@ def quiet() -> Iterator[None]:
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
         try:
-            yield
+            yield lambda: os.fstat(sink.fileno()).st_size
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

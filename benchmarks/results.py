@@ -13,6 +13,7 @@ LAST = Path(__file__).with_name("last.json")
 
 # name: (goal, unit, whether more is better)
 GOALS: Mapping[str, tuple[float, str, bool]] = {
+    "ledger_100_share_of_stored": (0.05, "of stored bytes", False),
     "collect_events_per_cpu_second": (100_000, "events/s", True),
     "enrich_events_per_cpu_second": (40_000, "events/s", True),
     "pipe_events_per_cpu_second": (27_000, "events/s", True),
@@ -24,6 +25,20 @@ GOALS: Mapping[str, tuple[float, str, bool]] = {
     "stack_stored_p95_ms": (2_000, "ms", False),
     "stack_lost_events": (0, "events", False),
     "query_p95_ms": (300, "ms", False),
+    "funnels_p95_ms": (300, "ms", False),
+    "sessions_p95_ms": (300, "ms", False),
+    "metrics_p95_ms": (300, "ms", False),
+    "measure_rebuild_seconds": (60, "s", False),
+    "measure_tick_seconds": (3, "s", False),
+    "measure_growth_ratio": (12, "times", False),
+    "measure_function_mb": (512, "MB", False),
+    "replay_events_per_second": (5_000, "events/s", True),
+    "cost_nats_100_usd": (0.05, "$/million", False),
+    "cost_sqs_100_usd": (0.09, "$/million", False),
+    "init_collect_nats_p50_ms": (300, "ms", False),
+    "init_collect_sqs_p50_ms": (600, "ms", False),
+    "init_enrich_p50_ms": (500, "ms", False),
+    "init_serve_p50_ms": (450, "ms", False),
 }
 
 Values = dict[str, float]
@@ -37,11 +52,25 @@ def judged(values: Mapping[str, float], *, quick: bool) -> dict[str, dict[str, A
 def _judged(name: str, value: float, quick: bool) -> dict[str, Any]:
     goal, unit, more = GOALS.get(name, (None, _unit(name), True))
     reached = None if goal is None else value >= goal if more else value <= goal
-    return {"value": round(value, 2), "unit": unit, "goal": goal, "reached": reached, "quick": quick}
+    return {
+        "value": round(value, 4 if value < 1 else 2),
+        "unit": unit,
+        "goal": goal,
+        "reached": reached,
+        "quick": quick,
+    }
 
 
 def _unit(name: str) -> str:
-    endings = {"_us": "µs/event", "_mb": "MB", "_ms": "ms", "_second": "events/s", "_ratio": "times"}
+    endings = {
+        "_us": "µs/event",
+        "_mb": "MB",
+        "_ms": "ms",
+        "_seconds": "s",
+        "_second": "events/s",
+        "_ratio": "times",
+        "_usd": "$/million",
+    }
     return next((unit for ending, unit in endings.items() if name.endswith(ending)), "")
 
 

@@ -48,7 +48,7 @@ class Connection(threading.Thread):
 
     def _ask(self, body: str) -> tuple[int, Any]:
         try:
-            headers = {"Content-Type": "application/json", "Authorization": "Bearer wk_bench"}
+            headers = {"Content-Type": "application/json", "Authorization": "Bearer wk_local"}
             self._link.request("POST", "/api/v1/events/batch", body, headers)
             answer = self._link.getresponse()
             return answer.status, json.loads(answer.read())

@@ -6,6 +6,8 @@ is not clean text (bad UTF-8, control characters, which SQS refuses) is empty an
 
 Version 1 was one JSON object ``{"v": 1, "batch_id", "key_id", "received_at", "sent_at", "request", "events": [{…}]}``.
 It is still read: a message may outlive the release that wrote it.
+
+Version 3 is what a replay brings again (``schemas.bundle``).
 """
 
 import base64
@@ -15,9 +17,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-CURRENT_VERSION = 2
+BUNDLE_VERSION: Literal[3] = 3
+CURRENT_VERSION = BUNDLE_VERSION
+_ENVELOPE_VERSION = 2
 _CONTROL = bytes(set(range(32)) - {9})
 # Not characters of XML 1.0, which is what SQS accepts.
 _REFUSED = {"\ufffe", "\uffff"}
@@ -25,6 +29,10 @@ _REFUSED = {"\ufffe", "\uffff"}
 
 class EnvelopeError(ValueError):
     """The message is not an envelope of any version that was ever written."""
+
+
+class NewerEnvelope(ValueError):
+    """A newer release wrote the message: nothing is wrong with it, and that release has to read it."""
 
 
 class RequestInfo(BaseModel):
@@ -49,6 +57,9 @@ class Header(BaseModel):
     received_at: int
     sent_at: Annotated[int | None, Field(description="The client's clock beside the events.")] = None
     request: RequestInfo = RequestInfo()
+    signal: Annotated[
+        Literal["", "dnt", "gpc"], Field(description="What the browser says of all sites, where it is to be heard.")
+    ] = ""
     ids: Annotated[dict[int, str], Field(description="Ids assigned, by batch index.")] = {}
     opaque: Annotated[dict[int, str], Field(description="Base64 of lines that are not text.")] = {}
 
@@ -56,14 +67,11 @@ class Header(BaseModel):
 class Envelope(BaseModel):
     """A read message: its header and the bytes of each event, in order."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     header: Header
     events: list[bytes]
-    version: int = CURRENT_VERSION
-
-
-_HEADER = TypeAdapter(Header)
+    version: int = _ENVELOPE_VERSION
 
 
 def is_text(line: bytes) -> bool:
@@ -98,19 +106,38 @@ def content_id(key_id: str, ids: Mapping[int, str], events: Sequence[bytes]) -> 
 
 
 def unpack(body: bytes) -> Envelope:
-    """Read a message of any version. Raises :class:`EnvelopeError`."""
+    """Read a message of one batch; ``schemas.bundle.deliveries`` reads any.
+
+    Raises :class:`EnvelopeError`, and :class:`NewerEnvelope`.
+    """
     first, separator, rest = body.partition(b"\n")
     try:
         head = json.loads(first)
+    except ValueError as error:
+        raise EnvelopeError(f"Not an envelope: {type(error).__name__}.") from error
+    if _is_newer(head):
+        raise NewerEnvelope(f"The envelope is of version {head['v']}; this release reads up to {CURRENT_VERSION}.")
+    try:
         if isinstance(head, dict) and head.get("v") == 1:
             return _upgrade_1(head)
-        header = _HEADER.validate_python(head)
+        header = Header.model_validate(head)
     except (ValueError, ValidationError, KeyError, TypeError, AttributeError) as error:
         raise EnvelopeError(f"Not an envelope: {type(error).__name__}.") from error
-    events = rest.split(b"\n") if separator else []
+    events = lines_of(header, rest.split(b"\n") if separator else [])
+    return Envelope.model_construct(header=header, events=events, version=_ENVELOPE_VERSION)
+
+
+def lines_of(header: Header, lines: list[bytes]) -> list[bytes]:
+    """The events' bytes, of which the opaque ones travel in the header."""
     for index, encoded in header.opaque.items():
-        events[index - header.first_index] = base64.b64decode(encoded)
-    return Envelope.model_construct(header=header, events=events, version=2)
+        lines[index - header.first_index] = base64.b64decode(encoded)
+    return lines
+
+
+def _is_newer(head: Any) -> bool:
+    """Whether that is the header of a later version. A batch id tells it from any other JSON with a ``v``."""
+    version = head.get("v") if isinstance(head, dict) and "batch_id" in head else None
+    return type(version) is int and version > CURRENT_VERSION
 
 
 def _upgrade_1(old: dict[str, Any]) -> Envelope:

@@ -50,7 +50,7 @@ class WireEvent(TypedDict, total=False):
     user_id: Annotated[Identifier | None, Field(description="A UUID, or any other string.")]
     anonymous_id: Annotated[Identifier | None, Field(description="The device or browser before login.")]
     properties: Annotated[dict[str, Any] | None, Field(description="What the event says of itself.")]
-    context: Annotated[dict[str, Any] | None, Field(description="Where it happened: ip, user_agent, page, …")]
+    context: Annotated[dict[str, Any] | None, Field(description="Where it happened: ip, user_agent, page, consent, …")]
     sent_at: Annotated[TimestampText | TimestampNumber | None, Field(description="The client's clock on sending.")]
 
 

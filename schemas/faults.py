@@ -24,6 +24,10 @@ FaultCode = Literal[
     "string_too_long",
     "event_too_large",
     "store_refused",
+    "schema_violation",
+    "patch_refused",
+    "event_name_refused",
+    "consent",
 ]
 WarningCode = Literal[
     "event_id_assigned",

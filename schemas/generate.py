@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, create_model
 
+from schemas.bundle import BundleHeader, PartHeader
 from schemas.envelope import Header
 from schemas.event import WireBatch, WireEvent
 from schemas.rows import ProcessedRow, RawRow
@@ -20,6 +21,8 @@ def documents() -> dict[str, dict[str, Any]]:
         "event.v1.json": _document(WireEvent),
         "batch.v1.json": _document(WireBatch),
         "envelope-header.v2.json": _document(Header),
+        "envelope-header.v3.json": _document(BundleHeader),
+        "envelope-part.v3.json": _document(PartHeader),
         "raw-row.v1.json": _document(_row_model(RawRow)),
         "processed-row.v1.json": _document(_row_model(ProcessedRow)),
     }

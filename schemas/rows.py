@@ -4,9 +4,13 @@ Rows are plain tuples: a block of them goes to the store in one call. Times are 
 ``*_text`` fields are JSON text exactly as it was sent, from which every answer is made.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 ProcessingStatus = Literal["processed", "failed"]
+LedgerKind = Literal["tally", "outcome", "correction", "erased"]
+# How the ids of keys of the test environment begin.
+TEST_KEYS = ("test", "wk_test")
 
 
 class RawRow(NamedTuple):
@@ -40,6 +44,11 @@ class RawRow(NamedTuple):
     queued_at: int
     attempt: int
     digest: str
+    sent_at: int
+    request_ip: str
+    request_user_agent: str
+    patch: str
+    generation: int
 
 
 class ProcessedRow(NamedTuple):
@@ -101,6 +110,24 @@ class ProcessedRow(NamedTuple):
     batch_index: int
     key_id: str
     digest: str
+    generation: int
+
+
+class Rank(NamedTuple):
+    """Which delivery of an event counts: the smallest. A valid one; of these a live one; then the earliest; by digest.
+
+    What a test key sends never stands for what a live one did (docs/adr/0021-live-before-test.md).
+    """
+
+    failed: bool
+    test: bool
+    received_at: int
+    digest: str
+
+
+def rank_of(row: RawRow | ProcessedRow, failed: bool) -> Rank:
+    """How the delivery ranks that a row is of."""
+    return Rank(failed, row.key_id.startswith(TEST_KEYS), row.received_at, row.digest)
 
 
 class Delivery(NamedTuple):
@@ -110,6 +137,39 @@ class Delivery(NamedTuple):
     processed: ProcessedRow | None
 
     @property
-    def rank(self) -> tuple[bool, int, str]:
-        """Which delivery of an event counts: the smallest rank (valid first, then earliest, then smallest digest)."""
-        return (self.processed is None, self.raw.received_at, self.raw.digest)
+    def rank(self) -> Rank:
+        """How it ranks among the deliveries of its event."""
+        return rank_of(self.raw, self.processed is None)
+
+    @property
+    def order(self) -> tuple[Rank, str, int, int]:
+        """The same, and among equals by the place in a batch, so that no two deliveries are alike.
+
+        Of one delivery, what a replay brought last comes first.
+        """
+        return (self.rank, self.raw.batch_id, self.raw.batch_index, -self.raw.generation)
+
+
+class LedgerRow(NamedTuple):
+    """What a stage witnessed of a part of a batch (table ``ledger``). ``minute``: when it was received, in seconds.
+
+    ``failed``, ``superseded``, ``mended`` and ``erased`` are places in the batch; ``dropped`` counts events by reason.
+    """
+
+    minute: int
+    key_id: str
+    batch_id: str
+    received_at: int
+    first_index: int
+    kind: LedgerKind
+    events: int = 0
+    failed: Sequence[int] = ()
+    superseded: Sequence[int] = ()
+    mended: Sequence[int] = ()
+    dropped: Mapping[str, int] = {}
+    attempt: int = 0
+    queued_at: int = 0
+    started_at: int = 0
+    host: str = ""
+    request_id: str = ""
+    erased: Sequence[int] = ()

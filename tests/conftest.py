@@ -1,11 +1,24 @@
 """Sockets are closed everywhere but in the folders whose tests start real engines themselves."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pytest_socket import disable_socket, enable_socket
 
-_OPEN = ("contract", "integration", "e2e")
+from tests.support import wired
+from tests.support.keys import VARIABLES
+
+# Before anything that is made once a process reads them.
+os.environ.update(VARIABLES)
+
+# How long an example takes is the machine's affair.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+_OPEN = ("contract", "integration", "e2e", "faults")
 _ROOT = Path(__file__).parent
 
 
@@ -16,3 +29,10 @@ def _sockets(request: pytest.FixtureRequest) -> None:
         enable_socket()
     else:
         disable_socket(allow_unix_socket=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _made_anew() -> Iterator[None]:
+    """Each module has engines of its own, and what was made for those of another would ask engines that are gone."""
+    yield
+    wired.forget()

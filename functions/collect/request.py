@@ -1,10 +1,11 @@
 """What collect takes from an HTTP request, free of any framework, and how its body becomes events."""
 
-import hashlib
 import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+from functions.shared.domain.consent import Signal
+from functions.shared.domain.keys import NOBODY, Key
 from functions.shared.errors import BadRequest, TooLarge, Unsupported
 from schemas.limits import Limits
 from schemas.splitting import BodyError, Split, single, split_batch, split_ndjson
@@ -15,19 +16,16 @@ _JSON = frozenset({"", "application/json", "text/plain", "application/gzip", "ap
 
 
 class CollectRequest(NamedTuple):
-    """One write request. ``key`` is the client's key as sent; it is never stored or logged."""
+    """One write request, with the key that it was let in by."""
 
     body: bytes
     content_type: str = ""
     idempotency_key: str = ""
-    key: str = ""
+    key: Key = NOBODY
     ip: str = ""
     user_agent: str = ""
-
-
-def key_id(key: str) -> str:
-    """A stable name for a key that does not reveal it: 16 hex digits of its SHA-256."""
-    return hashlib.sha256(key.encode()).hexdigest()[:16] if key else ""
+    request_id: str = ""
+    signal: Signal = ""
 
 
 def inflate(body: bytes, limits: Limits) -> bytes:

@@ -1,15 +1,14 @@
 """From a request to one call of the service, and from its outcome to an answer."""
 
-import base64
-import binascii
 from time import perf_counter
 from typing import Any
 
 from functions.collect.request import CollectRequest
 from functions.collect.service import CollectService, Outcome
-from functions.shared.edge import PROBLEM, PROBLEM_TYPE, Answer, Request, answering, as_json
+from functions.shared.domain import consent, rates
+from functions.shared.edge import PROBLEM, PROBLEM_TYPE, Answer, Request, answering, as_json, outcome_counts
 from functions.shared.errors import BadRequest
-from functions.shared.wiring import collect_service, observer
+from functions.shared.wiring import collect_service, gate, observer
 
 _PARAMETERS = {"event": {"wait", "dry_run", "key"}, "batch": {"wait", "dry_run", "key", "results"}}
 
@@ -24,7 +23,10 @@ def collect(source: Any, operation: str) -> Answer:
         counts.update(outcome.counts)
         return _answer(outcome, request)
 
-    answer = answering(handle, name=operation, report=observer("collect").failure)(source)
+    answer = answering(
+        handle, name=operation, report=observer("collect").failure, admit=lambda request: gate("collect").admit(request)
+    )(source)
+    counts |= outcome_counts(answer.status)
     spent = {"handle": round((perf_counter() - started) * 1000, 3)}
     observer("collect").invocation(operation, answer.headers["X-Request-Id"], counts, spent, answer.status)
     return answer
@@ -38,9 +40,11 @@ def _call(service: CollectService, request: Request, operation: str) -> Outcome:
         body=request.body,
         content_type=request.header("content-type"),
         idempotency_key=request.header("idempotency-key"),
-        key=_key(request),
+        key=request.key,
         ip=_client_ip(request),
         user_agent=request.header("user-agent"),
+        request_id=request.request_id,
+        signal=consent.signal(request.header("dnt"), request.header("sec-gpc")),
     )
     dry_run, wait = request.flag("dry_run"), _wants_wait(request)
     if operation == "event":
@@ -49,13 +53,14 @@ def _call(service: CollectService, request: Request, operation: str) -> Outcome:
 
 
 def _answer(outcome: Outcome, request: Request) -> Answer:
+    left = rates.headers((*request.allowances, *outcome.allowances))
     if outcome.status < 400:  # noqa: PLR2004
-        return as_json(outcome.status, outcome.body)
+        return as_json(outcome.status, outcome.body, left)
     code = "processing_failed" if outcome.status == 422 else "all_rejected"  # noqa: PLR2004
     title, detail = _TITLES[code]
     problem = {"type": PROBLEM_TYPE + code, "title": title, "status": outcome.status, "detail": detail, "code": code}
     return as_json(
-        outcome.status, {**outcome.body, **problem, "request_id": request.request_id}, {"Content-Type": PROBLEM}
+        outcome.status, {**outcome.body, **problem, "request_id": request.request_id}, {**left, "Content-Type": PROBLEM}
     )
 
 
@@ -82,15 +87,3 @@ def _wants_all(request: Request) -> bool:
 def _client_ip(request: Request) -> str:
     forwarded = request.header("x-forwarded-for").partition(",")[0].strip()
     return forwarded or request.source_ip
-
-
-def _key(request: Request) -> str:
-    scheme, _, value = request.header("authorization").partition(" ")
-    if scheme.lower() == "bearer":
-        return value.strip()
-    if scheme.lower() == "basic":
-        try:
-            return base64.b64decode(value, validate=True).decode("utf-8").partition(":")[0]
-        except (binascii.Error, UnicodeDecodeError):
-            return ""
-    return request.header("x-api-key") or request.first("key")

@@ -1,10 +1,15 @@
-"""The queue handler of enrich, and nothing else. The same for SQS, for NATS, and for a dry run."""
+"""The handlers of enrich, and nothing else: one is given the queue's messages, the other goes and takes them."""
 
 from typing import Any
 
-from functions.enrich.records import answer
+from functions.enrich import records, schedule
 
 
 def enrich(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """``{"batchItemFailures": […]}`` for queue records; the rows themselves for a dry run."""
-    return answer(event, str(getattr(context, "aws_request_id", "")))
+    """``{"batchItemFailures": […]}`` for queue records, of SQS or NATS; the rows themselves for a dry run."""
+    return records.answer(event, str(getattr(context, "aws_request_id", "")))
+
+
+def drain(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001  a tick tells nothing
+    """Take what waits in the queue; says what was done."""
+    return schedule.answer(context)

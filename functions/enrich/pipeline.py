@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from functions.enrich.steps.address import address_step
 from functions.enrich.steps.bot import bot_step
 from functions.enrich.steps.device import device_step
 from functions.enrich.steps.geo import geo_step
@@ -13,18 +14,19 @@ from functions.enrich.steps.page import page_step
 from functions.enrich.steps.step import Step
 from functions.enrich.steps.traffic import traffic_step
 from functions.enrich.steps.user_agent import user_agent_step
+from functions.enrich.steps.visitor import visitor_step
 from functions.shared.domain.places import GeoLookup
+from functions.shared.domain.privacy import AddressMode
 
 __all__ = ["Row", "Step", "build_steps", "enrich"]
 
 Row = dict[str, Any]
 
 
-def build_steps(geo: GeoLookup | None) -> tuple[Step, ...]:
-    """The steps in their order. A step may read what those before it found."""
+def build_steps(geo: GeoLookup | None, address: AddressMode = "kept", daily: bool = False) -> tuple[Step, ...]:
+    """The steps in their order. A step may read what those before it found. ``daily``: visitors are told by the day."""
     return (
         network_step(),  # ip, network
-        identity_step(),  # identity: by ids, else by the canonical ip and the user agent
         geo_step(geo),  # geo_*: by the canonical ip
         user_agent_step(),  # browser_*, os_*, device_*
         device_step(),  # device_*, os_*: the client's words over the user agent's
@@ -32,6 +34,9 @@ def build_steps(geo: GeoLookup | None) -> tuple[Step, ...]:
         traffic_step(),  # channel, source, …: by the page's host and query
         bot_step(),  # is_bot, bot_reasons, device_type: by the user agent and ua-parser's verdict
         local_time_step(),  # timezone, local_*: by the client's zone, else the address's
+        *([visitor_step()] if daily else []),  # anonymous_id: by the whole ip, where none was sent
+        address_step(address),  # ip, network: as they may be stored; nothing after it sees more
+        identity_step(),  # identity: by ids, else by the ip as it is stored and the user agent
     )
 
 

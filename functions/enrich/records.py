@@ -1,6 +1,6 @@
 """From queue records, in the shape SQS gives them, to one call of the service and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from functions.enrich.service import Incoming
@@ -16,7 +16,7 @@ def answer(event: Mapping[str, Any], request_id: str) -> dict[str, Any]:
     if event.get("dry_run"):
         return enrich_service().preview(messages)
 
-    def handle() -> Sequence[str]:
+    def handle() -> Mapping[str, str]:
         done = enrich_service().handle(messages)
         step_ms = {name: round(spent / _MILLISECOND, 3) for name, spent in done.step_ns.items()}
         observer("enrich").invocation("enrich", request_id, done.counts, step_ms)

@@ -8,7 +8,7 @@ import orjson
 
 from functions.enrich.tables import Claim, EventTables, Place
 from functions.shared.errors import StoreRefused, StoreUnavailable
-from schemas.rows import Delivery, RawRow
+from schemas.rows import Delivery, LedgerRow, RawRow, rank_of
 
 CODE = "store_refused"
 _NIL = "00000000-0000-0000-0000-000000000000"
@@ -23,6 +23,11 @@ def claim_all(tables: EventTables, attempt_id: str, claims: Sequence[Claim]) -> 
             tables.claim(attempt_id, [plain])
         except StoreRefused as error:
             raise StoreUnavailable(f"The store takes no claim on an event: {reason}") from error
+
+
+def note_all(tables: EventTables, attempt_id: str, rows: Sequence[LedgerRow]) -> None:
+    """Write into the ledger. What it refuses is left out: an event does not wait for how it is accounted for."""
+    _insert(lambda block: tables.note(attempt_id, block), rows)
 
 
 def insert_all(
@@ -60,9 +65,10 @@ def _withdraw(tables: EventTables, rows: Sequence[RawRow]) -> None:
     """Remove the processed rows of events refused as raw ones, by whatever attempt: a failed event has none."""
     if not rows:
         return
-    ranks = {row.event_id: (False, row.received_at, row.digest) for row in rows}
+    ranks = {row.event_id: (rank_of(row, False), row.generation) for row in rows}
     there = tables.rows({Place(row.event_id, row.timestamp) for row in rows})
-    same = [row for row in there if row.table == "processed_events" and row.rank == ranks[row.event_id]]
+    standing = [row for row in there if row.table == "processed_events"]
+    same = [row for row in standing if (row.rank, row.generation) == ranks[row.event_id]]
     if same:
         tables.remove(same)
 
@@ -109,8 +115,11 @@ def bare(row: RawRow, reason: str) -> RawRow:
         user_ref="",
         anonymous_id="",
         flags=[],
+        request_ip="",
+        request_user_agent="",
+        patch="",
         batch_id=row.batch_id if len(row.batch_id) == len(_NIL) else _NIL,
-        key_id="",
+        key_id=row.key_id if row.key_id.isascii() and row.key_id.isprintable() else "",
         raw_data=data,
         raw_encoding=encoding,
     )
@@ -118,5 +127,13 @@ def bare(row: RawRow, reason: str) -> RawRow:
 
 def _claim(row: RawRow) -> Claim:
     return Claim(
-        row.event_id, True, row.received_at, row.digest, row.timestamp, row.batch_id, row.batch_index, row.key_id
+        row.event_id,
+        True,
+        row.received_at,
+        row.digest,
+        row.timestamp,
+        row.batch_id,
+        row.batch_index,
+        row.key_id,
+        row.generation,
     )

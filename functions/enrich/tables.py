@@ -1,4 +1,4 @@
-"""What recording needs of a store: a ledger of claims and two tables of rows, as one narrow protocol.
+"""What recording needs of a store: claims, two tables of rows, and the ledger, as one narrow protocol.
 
 Every method is one step: when it returns it has happened, is durable, and can be seen by everyone. A step may raise
 :class:`~functions.shared.errors.StoreUnavailable`; then it has happened, or has not, or still will, until somebody has
@@ -8,11 +8,11 @@ called :meth:`EventTables.await_idle` for its attempt.
 from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from schemas.rows import ProcessedRow, RawRow
+from schemas.rows import LedgerRow, ProcessedRow, Rank, RawRow
 
 Table = Literal["processed_events", "raw_events"]
 TABLES: tuple[Table, ...] = ("processed_events", "raw_events")
-Rank = tuple[bool, int, str]
+Order = tuple[Rank, str, int, int]
 
 
 class Claim(NamedTuple):
@@ -26,6 +26,7 @@ class Claim(NamedTuple):
     batch_id: str
     batch_index: int
     key_id: str
+    generation: int = 0
 
 
 class Rival(NamedTuple):
@@ -44,41 +45,49 @@ class Place(NamedTuple):
 
 
 class StoredRow(NamedTuple):
-    """A row that is there: whose it is, where it stands, and how it ranks."""
+    """A row that is there: whose it is, where it stands, how it ranks, and by which place of which batch it came."""
 
     table: Table
     event_id: str
     attempt_id: str
     timestamp: int
     rank: Rank
+    batch_id: str = ""
+    batch_index: int = 0
+    key_id: str = ""
+    generation: int = 0
 
     @property
-    def order(self) -> tuple[Rank, str]:
-        """The smallest counts. Equal deliveries are told apart by their attempts, so that all agree on one."""
-        return (self.rank, self.attempt_id)
+    def delivery(self) -> Order:
+        """By which delivery it came, as these are ordered."""
+        return (self.rank, self.batch_id, self.batch_index, -self.generation)
+
+    @property
+    def order(self) -> tuple[Order, str]:
+        """The smallest counts. The rows of one delivery are told apart by their attempts, so that all agree on one."""
+        return (self.delivery, self.attempt_id)
 
 
 class Touch(NamedTuple):
-    """What the batches have to look at anew after a block: nothing in it says what changed, only where to look.
+    """Where the batches have to look after an attempt: at its rows, and at events that others recorded too.
 
-    ``minutes`` are seconds since 1970, at full minutes. ``event_ids`` are events of which a row may have been removed.
+    ``minutes`` are seconds since 1970, at full minutes; ``event_ids`` events with rivals; ``events`` how many it had.
     """
 
-    identities: list[str]
     minutes: list[int]
     event_ids: list[str]
     events: int
 
 
 class EventTables(Protocol):
-    """The ledger and the tables. Any method may raise :class:`~functions.shared.errors.StoreUnavailable`.
+    """The claims, the tables and the ledger. Any method may raise :class:`~functions.shared.errors.StoreUnavailable`.
 
     Those that write rows also :class:`~functions.shared.errors.StoreRefused`, when the store will never take this
     block; then nothing of it was written.
     """
 
     def claim(self, attempt_id: str, claims: Sequence[Claim]) -> None:
-        """Write claims into the ledger."""
+        """Write claims, by which other attempts know of this one."""
         ...
 
     def rivals(self, attempt_id: str, event_ids: Collection[str]) -> list[Rival]:
@@ -101,8 +110,16 @@ class EventTables(Protocol):
         """Insert raw rows."""
         ...
 
+    def note(self, attempt_id: str, rows: Sequence[LedgerRow]) -> None:
+        """Write into the ledger what was witnessed."""
+        ...
+
     def remove(self, rows: Sequence[StoredRow]) -> None:
         """Delete rows by event and attempt, each in its table."""
+        ...
+
+    def erase(self, rows: Sequence[StoredRow]) -> None:
+        """Delete rows by event and attempt, each in its table, from the disk too."""
         ...
 
     def touch(self, attempt_id: str, touch: Touch) -> None:

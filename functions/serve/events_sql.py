@@ -8,6 +8,7 @@ from functions.serve.params import EventQuery
 from functions.serve.shapes import Shape
 from functions.serve.statement import Statement
 from functions.serve.windows import EVERYTHING, Window
+from functions.shared.domain import environments
 
 # ClickHouse sorts a UUID by its second half; the contract's order is that of its text.
 _ID_TEXT = "toString(event_id)"
@@ -40,12 +41,13 @@ def first_timestamp(query: EventQuery) -> Statement:
     return Statement(f"{sql} ORDER BY timestamp {query.order.upper()} LIMIT 1", {})
 
 
-def one_event(source: Source, event_id: str) -> Statement:
-    """One event by its id, all of its fields that are shown."""
+def one_event(source: Source, event_id: str, environment: str) -> Statement:
+    """One event of an environment by its id, all of its fields that are shown."""
     bindings = Bindings()
     expressions = ", ".join(Shape(source).expressions)
     identity = bindings.bind(event_id, "UUID")
-    sql = f"SELECT {expressions} FROM {TABLES[source]} WHERE event_id = {identity} ORDER BY {BEST[source]} LIMIT 1"
+    where = f"event_id = {identity} AND {environments.condition(environment)}"
+    sql = f"SELECT {expressions} FROM {TABLES[source]} WHERE {where} ORDER BY {BEST[source]} LIMIT 1"
     return Statement(sql, bindings.values)
 
 

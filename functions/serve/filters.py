@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any
 
 from functions.serve.params import DocumentFilter, EventQuery
+from functions.shared.domain import environments
 
 _UUIDS = frozenset({"event_id", "session_id", "user_id"})
 _COLUMNS = {"status": "toString(processing_status)"}
@@ -39,6 +40,7 @@ def conditions(query: EventQuery, bindings: Bindings) -> list[str]:
         found.append(f"timestamp >= {bindings.time(query.since)}")
     if query.until is not None:
         found.append(f"timestamp < {bindings.time(query.until)}")
+    found.append(environments.condition(query.environment))
     found += [_equal(name, values, bindings) for name, values in query.equal]
     found += [_document(one, bindings) for one in query.documents]
     return found
@@ -52,6 +54,10 @@ def any_of(column: str, values: Sequence[str], kind: str, bindings: Bindings) ->
 
 
 def _equal(name: str, values: Sequence[str], bindings: Bindings) -> str:
+    if name == "stitched_session_id":
+        stitched = f"FROM session_events WHERE {any_of('session_id', values, 'UUID', bindings)}"
+        # The timestamps lead to the events by the primary key.
+        return f"timestamp IN (SELECT timestamp {stitched}) AND event_id IN (SELECT event_id {stitched})"
     return any_of(_COLUMNS.get(name, name), values, "UUID" if name in _UUIDS else "String", bindings)
 
 

@@ -15,6 +15,8 @@ from functions.shared.edge import Answer
 Media = Literal["application/json", "application/x-ndjson", "text/csv"]
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _LONGEST_LINK = 4000
+# A Lambda function's answer is 6 MB of JSON, in which the body is one string.
+TRANSPORT_BYTES = 5_900_000
 
 
 class Page(NamedTuple):

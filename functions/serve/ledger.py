@@ -97,6 +97,19 @@ def json_type(kind: str) -> str:
     return "number" if kind.startswith(_NUMBERS) else "array" if kind.startswith("Array") else "object"
 
 
+def alert(row: Row) -> dict[str, Any]:
+    """An alert that fires."""
+    rule, tags, severity, summary, value, fired_at = row
+    return {
+        "rule": rule,
+        "tags": msgspec.json.decode(tags),
+        "severity": severity,
+        "summary": summary,
+        "value": value,
+        "firing_since": at(fired_at),
+    }
+
+
 def faults(text: str) -> Any:
     """An event's stored faults as a list; a text that is none is the store's own reason."""
     if not text:

@@ -56,6 +56,7 @@ class EventQuery(NamedTuple):
     fields: tuple[str, ...] = ()
     limit: int = DEFAULT_LIMIT
     cursor: str = ""
+    environment: str = "live"
 
     @property
     def tailing(self) -> bool:
@@ -82,9 +83,19 @@ def uuid(name: str, value: str) -> str:
     return value.lower()
 
 
+def path_uuid(given: Mapping[str, str], name: str) -> str:
+    """A UUID of the path, in lower case."""
+    value = given.get(name, "")
+    if not is_uuid(value):
+        message = f"{clip(value)} is not a UUID."
+        fault = {"loc": ["path", name], "code": "bad_uuid", "message": message}
+        raise BadRequest("bad_uuid", f"{name}: {message}", [fault])
+    return value.lower()
+
+
 def user(value: str) -> str:
     """A user in either form: a UUID, or any other string, which is named within Weir's namespace."""
-    return value.lower() if _UUID.match(value) else ids.named("user", value)
+    return ids.user(value)
 
 
 def instant(name: str, value: str) -> int:
@@ -179,19 +190,21 @@ _EQUAL: dict[str, _Reader] = {
     "event_name": _filled,
     "platform": _filled,
     "session_id": uuid,
+    "stitched_session_id": uuid,
     "user_id": lambda name, value: user(_filled(name, value)),
     "anonymous_id": _filled,
     "status": lambda name, value: choice(name, value, STATUSES),
 }
 _SINGLE = ("from", "to", "source", "fields", "limit", "order", "order_by", "cursor")
-KNOWN = (*_SINGLE, *_EQUAL, "stitched_session_id", "properties.<path>", "context.<path>")
+KNOWN = (*_SINGLE, *_EQUAL, "properties.<path>", "context.<path>")
 
 
-def events_query(params: Params) -> EventQuery:
-    """Read the parameters. Raises :class:`BadRequest` that names the one at fault."""
+def events_query(params: Params, environment: str = "live") -> EventQuery:
+    """Read the parameters; the environment is that of who asks.
+
+    Raises :class:`BadRequest` that names the one at fault.
+    """
     guard(params)
-    if "stitched_session_id" in params:
-        bad("stitched_session_id", "is not available yet: this release does not stitch sessions.", "not_available")
     source: Source = "raw" if _choice_of(params, "source", ("processed", "raw")) == "raw" else "processed"
     if "status" in params and source != "raw":
         bad("status", "goes only with source=raw: processed events are those that did not fail.")
@@ -208,6 +221,7 @@ def events_query(params: Params) -> EventQuery:
         fields=_fields(params, source),
         limit=integer("limit", one(params, "limit", str(DEFAULT_LIMIT)), 1, MAX_LIMIT),
         cursor=one(params, "cursor"),
+        environment=environment,
     )
 
 

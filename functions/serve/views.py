@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from functions.serve import docs_page, formats, openapi, params
+from functions.serve import accounts, docs_page, formats, params
+from functions.serve.ledger_sql import Sample
 from functions.serve.params import Params
 from functions.serve.service import ServeService
 from functions.serve.shapes import Shape
 from functions.shared.edge import JSON, Answer, Request, as_json
-from functions.shared.errors import BadRequest, WeirError
+from functions.shared.errors import WeirError
 from functions.shared.ports import Probe
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -15,7 +16,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 def events(service: ServeService, request: Request) -> Answer:
     """``GET /api/v1/events``"""
-    query = params.events_query(request.params)
+    query = params.events_query(request.params, request.environment)
     media = formats.media_of(request.header("accept"))
     shape = Shape(query.source, query.fields)
     page = service.events(query, media, shape)
@@ -25,17 +26,17 @@ def events(service: ServeService, request: Request) -> Answer:
 def event(service: ServeService, request: Request) -> Answer:
     """``GET /api/v1/events/{event_id}``"""
     event_id = _identity(request, "event_id")
-    return Answer(200, service.event(event_id).decode(), {"Content-Type": JSON})
+    return Answer(200, service.event(event_id, request.environment).decode(), {"Content-Type": JSON})
 
 
 def trace(service: ServeService, request: Request) -> Answer:
     """``GET /api/v1/events/{event_id}/trace``"""
-    return as_json(200, service.trace(_identity(request, "event_id")))
+    return as_json(200, service.trace(_identity(request, "event_id"), request.environment))
 
 
 def batch(service: ServeService, request: Request) -> Answer:
     """``GET /api/v1/batches/{batch_id}``"""
-    return as_json(200, service.batch(_identity(request, "batch_id")))
+    return as_json(200, service.batch(_identity(request, "batch_id"), request.environment))
 
 
 def properties(service: ServeService, request: Request) -> Answer:
@@ -43,13 +44,20 @@ def properties(service: ServeService, request: Request) -> Answer:
     known = ("from", "to", "event_name")
     _check(request.params, known)
     since, until = params.time_range(request.params)
-    return as_json(200, service.properties(since, until, list(request.params.get("event_name", []))))
+    asked = Sample(since, until, tuple(request.params.get("event_name", ())), request.environment)
+    return as_json(200, service.properties(asked))
+
+
+def ledger(service: ServeService, request: Request) -> Answer:
+    """``GET /api/v1/ledger``"""
+    asked = accounts.query(request.params, request.environment, service.now())
+    return as_json(200, service.ledger(asked), _NO_STORE)
 
 
 def status(service: ServeService, request: Request) -> Answer:
     """``GET /api/v1/status``"""
     _check(request.params, ())
-    return as_json(200, service.status(), _NO_STORE)
+    return as_json(200, service.status(request.environment), _NO_STORE)
 
 
 def ready(service: ServeService, _: Request) -> Answer:
@@ -65,6 +73,9 @@ def health(_: Request) -> Answer:
 
 def openapi_document(_: Request) -> Answer:
     """``GET /openapi.json``"""
+    # Imported here: few ask for it, and each cold start would make it.
+    from functions.serve import openapi
+
     return Answer(200, openapi.text(), {"Content-Type": JSON, "Access-Control-Allow-Origin": "*"})
 
 
@@ -93,9 +104,4 @@ def _check(given: Params, known: tuple[str, ...]) -> None:
 
 def _identity(request: Request, name: str) -> str:
     _check(request.params, ())
-    value = request.path_params.get(name, "")
-    if not params.is_uuid(value):
-        message = f"{params.clip(value)} is not a UUID."
-        fault = {"loc": ["path", name], "code": "bad_uuid", "message": message}
-        raise BadRequest("bad_uuid", f"{name}: {message}", [fault])
-    return value.lower()
+    return params.path_uuid(request.path_params, name)

@@ -8,12 +8,13 @@ The windows together are all of time, so where they begin changes what it costs 
 from typing import NamedTuple
 
 from functions.serve.params import EventQuery
+from functions.shared.domain import environments
 from functions.shared.domain.instants import SECOND
 
 _HOUR = 3_600 * SECOND
 _WIDTHS = (12 * _HOUR, 96 * _HOUR, 768 * _HOUR, 6_144 * _HOUR)
 # Few events carry one of these, and indexes lead straight to them.
-_FEW = frozenset({"event_id", "user_id", "session_id", "anonymous_id"})
+_FEW = frozenset({"event_id", "user_id", "session_id", "stitched_session_id", "anonymous_id"})
 _EARLIEST, _LATEST = -(2**63) + 1, 2**63 - 1
 
 
@@ -30,7 +31,8 @@ EVERYTHING = Window(None, None)
 def worth_it(query: EventQuery) -> bool:
     """Whether the query may have to pass over many events to find enough."""
     names = {name for name, _ in query.equal}
-    return query.order_by == "timestamp" and bool(names or query.documents) and not names & _FEW
+    choosy = bool(names or query.documents or query.environment != environments.LIVE)
+    return query.order_by == "timestamp" and choosy and not names & _FEW
 
 
 def windows(query: EventQuery, start: int) -> list[Window]:

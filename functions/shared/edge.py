@@ -16,11 +16,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from functions.shared.credentials import BETWEEN
+from functions.shared.domain import rates
+from functions.shared.domain.keys import NOBODY, Environment, Key
+from functions.shared.domain.rates import Allowance
 from functions.shared.errors import BadRequest, Misconfigured, Reject, Retry
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 PROBLEM_TYPE = "urn:weir:problem:"
+# What is counted of a request that was not let in, by the status of its answer.
+_NOT_LET_IN = {401: "requests_refused", 403: "requests_refused", 429: "requests_limited"}
+
+# Of these a request may carry one, and is not to be read by another of several than its gateway reads.
+_ONCE = ("authorization", "x-api-key", "origin")
 
 Observe = Callable[[str, str, float, int], None]
 Report = Callable[[str, BaseException], None]
@@ -28,13 +37,18 @@ Report = Callable[[str, BaseException], None]
 _log = logging.getLogger("weir.edge")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:=+/-]{1,128}\Z")
 _AFTER_UNEXPECTED_SECONDS = 5
+_THIS_MACHINE = frozenset({"", "127.0.0.1", "::1"})
 _YES = frozenset({"true", "1", "yes", ""})
 _NO = frozenset({"false", "0", "no"})
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, free of any framework. Header names are lower case; each parameter has all its values."""
+    """One HTTP request, free of any framework. Header names are lower case; each parameter has all its values.
+
+    ``resource`` is the path as it was declared, ``key`` that of who asks once the gate let it pass, and ``allowances``
+    what it has left by then.
+    """
 
     method: str = "GET"
     path: str = "/"
@@ -44,11 +58,15 @@ class Request:
     body: bytes = b""
     source_ip: str = ""
     request_id: str = ""
+    resource: str = ""
+    key: Key = NOBODY
+    allowances: tuple[Allowance, ...] = ()
 
     @classmethod
     def of(cls, source: Any) -> "Request":
         """Read a Chalice request (or anything of its shape: duck-typed, so that this file needs no framework)."""
         headers = {str(name).lower(): str(value) for name, value in (source.headers or {}).items()}
+        headers.update(_sent_twice(source))
         context = source.context or {}
         return cls(
             method=source.method,
@@ -59,7 +77,21 @@ class Request:
             body=source.raw_body,
             source_ip=str((context.get("identity") or {}).get("sourceIp") or ""),
             request_id=_request_id(headers, context),
+            resource=str(source.path),
         )
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from: the gateway's word, or behind a proxy on this machine that proxy's."""
+        if self.source_ip not in _THIS_MACHINE:
+            return self.source_ip
+        # The last is the nearest: what stands before it, a client may have written itself.
+        return self.header("x-forwarded-for").rpartition(",")[2].strip() or self.source_ip
+
+    @property
+    def environment(self) -> Environment:
+        """Whose data the request is about: that of the other environment is not there for it."""
+        return self.key.environment
 
     def first(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""
@@ -132,13 +164,13 @@ def log_failure(what: str, error: BaseException) -> None:
 def from_error(error: Exception, request_id: str, report: Report = log_failure) -> Answer:
     """The answer to an error. One that is not the client's to mend is reported, and told as 503: send it again."""
     if isinstance(error, Reject):
-        return problem(error.status, error.title, error.detail, request_id, error.code, error.errors)
+        return problem(error.status, error.title, error.detail, request_id, error.code, error.errors, error.headers)
     if isinstance(error, Retry):
-        return _later(error.detail, _snake(type(error).__name__), request_id, error.after_seconds)
+        return _later(error, _snake(type(error).__name__), request_id)
     report(f"request {request_id}", error)
     detail = "The service is not set up correctly." if isinstance(error, Misconfigured) else "Something went wrong."
     detail += " Nothing was accepted; send the same again later."
-    return _later(detail, "internal_error", request_id, _AFTER_UNEXPECTED_SECONDS)
+    return _later(Retry(detail, _AFTER_UNEXPECTED_SECONDS), "internal_error", request_id)
 
 
 def answering(
@@ -146,10 +178,12 @@ def answering(
     name: str = "",
     observe: Observe = lambda *_: None,
     report: Report = log_failure,
+    admit: Callable[[Request], Request] = lambda request: request,
 ) -> Callable[[Any], Answer]:
     """Wrap a handler so that it answers whatever happens: never a bare 500, never a stack trace.
 
-    The wrapped handler takes the framework's request or a :class:`Request`. ``observe`` is told the name, the
+    The wrapped handler takes the framework's request or a :class:`Request`. ``admit`` lets a request pass, or raises.
+    ``observe`` is told the name, the
     request's id, the milliseconds it took, and the status; ``report`` of errors that nobody raised on purpose. Each
     answer carries ``X-Request-Id``.
     """
@@ -157,17 +191,25 @@ def answering(
     def respond(source: Any) -> Answer:
         started = time.perf_counter()
         request_id = str(uuid.uuid4())
+        allowances: tuple[Allowance, ...] = ()
         try:
             request = source if isinstance(source, Request) else Request.of(source)
             request_id = request.request_id or request_id
+            request = admit(request)
+            allowances = request.allowances
             answer = handler(request)
         except Exception as error:  # noqa: BLE001  the loop of a request: whatever it was, the client is told
             answer = from_error(error, request_id, report)
-        headers = {"X-Request-Id": request_id, **answer.headers}
+        headers = {"X-Request-Id": request_id, **rates.headers(allowances), **answer.headers}
         observe(name, request_id, (time.perf_counter() - started) * 1000, answer.status)
         return Answer(answer.status, answer.body, headers)
 
     return respond
+
+
+def outcome_counts(status: int) -> dict[str, int]:
+    """What an answer's status adds to the counts of a request."""
+    return {_NOT_LET_IN[status]: 1} if status in _NOT_LET_IN else {}
 
 
 def batch_failures(message_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
@@ -176,22 +218,33 @@ def batch_failures(message_ids: Iterable[str]) -> dict[str, list[dict[str, str]]
 
 
 def settling(
-    message_ids: Sequence[str], handle: Callable[[], Iterable[str]], report: Report = log_failure
+    message_ids: Sequence[str], handle: Callable[[], Mapping[str, str]], report: Report = log_failure
 ) -> dict[str, Any]:
-    """Run a queue handler that returns the ids to deliver again. If it raises, nothing is acknowledged."""
+    """Run a queue handler that returns the ids to deliver again, and why. If it raises, nothing is acknowledged.
+
+    ``causes`` is what the event source keeps in a dead letter; AWS reads past it.
+    """
     try:
-        return batch_failures(handle())
+        return _again(handle())
     except Retry as error:
         # The store is away: the event source waits for it, and counts no try against the messages.
         return {**batch_failures(message_ids), "unavailable": error.detail}
+    except Misconfigured as error:
+        # No message is to blame, and each try would take it nearer to the dead letters.
+        report(f"a block of {len(message_ids)} messages", error)
+        return {**batch_failures(message_ids), "unavailable": "The function is not set up correctly."}
     except Exception as error:  # noqa: BLE001  the loop of a block: the broker must keep what was not recorded
         report(f"a block of {len(message_ids)} messages", error)
-    return batch_failures(message_ids)
+        return _again(dict.fromkeys(message_ids, type(error).__name__))
 
 
-def _later(detail: str, code: str, request_id: str, after_seconds: int) -> Answer:
-    headers = {"Retry-After": str(max(1, after_seconds))}
-    return problem(503, "Service unavailable", detail, request_id, code, headers=headers)
+def _again(causes: Mapping[str, str]) -> dict[str, Any]:
+    return {**batch_failures(causes), **({"causes": dict(causes)} if causes else {})}
+
+
+def _later(error: Retry, code: str, request_id: str) -> Answer:
+    headers = {**error.headers, "Retry-After": str(max(1, error.after_seconds))}
+    return problem(error.status, error.title, error.detail, request_id, code, headers=headers)
 
 
 def _all_values(source: Any) -> dict[str, list[str]]:
@@ -203,6 +256,16 @@ def _all_values(source: Any) -> dict[str, list[str]]:
         got = source.getlist(name) if hasattr(source, "getlist") else source[name]
         values[str(name)] = ["" if one is None else str(one) for one in got]
     return values
+
+
+def _sent_twice(source: Any) -> dict[str, str]:
+    """All values of the headers that came more than once and may not: the framework keeps the last one alone."""
+    event = source.to_original_event() if hasattr(source, "to_original_event") else {}
+    found = {}
+    for name, values in (event.get("multiValueHeaders") or {}).items():
+        if str(name).lower() in _ONCE and len(values) > 1:
+            found[str(name).lower()] = BETWEEN.join(map(str, values))
+    return found
 
 
 def _request_id(headers: Mapping[str, str], context: Mapping[str, Any]) -> str:

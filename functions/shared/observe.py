@@ -1,4 +1,7 @@
-"""One structured log line and one EMF metrics line an invocation. Nothing personal goes into either."""
+"""One structured log line and one EMF metrics line an invocation. Nothing personal goes into either.
+
+The log line has all counts and times; metrics are those that metric_names.py declares, since each costs by its name.
+"""
 
 import sys
 from collections.abc import Mapping
@@ -7,7 +10,9 @@ from typing import IO
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-NAMESPACE = "Weir"
+from functions.shared.edge import outcome_counts
+from functions.shared.errors import Misconfigured
+from functions.shared.metric_names import NAMESPACE, UNITS
 
 
 class Observer:
@@ -32,22 +37,33 @@ class Observer:
             operation,
             extra={"request_id": request_id, "status": status, "counts": dict(counts), "step_ms": dict(step_ms)},
         )
-        for name, count in counts.items():
-            self._metrics.add_metric(_metric_name(name), MetricUnit.Count, count)
-        for name, milliseconds in step_ms.items():
-            self._metrics.add_metric(_metric_name(name) + "Time", MetricUnit.Milliseconds, milliseconds)
-        self._metrics.flush_metrics()
+        measured = {_metric_name(name): float(count) for name, count in counts.items()}
+        measured |= {_metric_name(name) + "Time": milliseconds for name, milliseconds in step_ms.items()}
+        self.gauges(measured)
+
+    def gauges(self, values: Mapping[str, float]) -> None:
+        """How things stand, by the names of metrics."""
+        told = {name: value for name, value in values.items() if name in UNITS}
+        for name, value in told.items():
+            self._metrics.add_metric(name, MetricUnit(UNITS[name]), value)
+        if told:
+            self._metrics.flush_metrics()
 
     def request(self, operation: str, request_id: str, milliseconds: float, status: int) -> None:
         """The line of a request that has nothing to count but itself."""
-        self.invocation(operation, request_id, {"requests": 1}, {"handle": round(milliseconds, 3)}, status)
+        counts = {"requests": 1, **outcome_counts(status)}
+        self.invocation(operation, request_id, counts, {"handle": round(milliseconds, 3)}, status)
 
     def failure(self, what: str, error: BaseException) -> None:
-        """An error that was caught at a loop: its type and place, never the values it carries."""
-        place = _place(error)
-        self._logger.error("failure", extra={"what": what, "error": type(error).__name__, "at": place})
-        self._metrics.add_metric("Failures", MetricUnit.Count, 1)
-        self._metrics.flush_metrics()
+        """An error that was caught at a loop: its type and place, never the values it carries.
+
+        What is wrong with a setting is told in full, since it names the variable and never its value.
+        """
+        told = {"what": what, "error": type(error).__name__, "at": _place(error)}
+        if isinstance(error, Misconfigured):
+            told["detail"] = str(error)
+        self._logger.error("failure", extra=told)
+        self.gauges({"Failures": 1})
 
 
 def _metric_name(name: str) -> str:

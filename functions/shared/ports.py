@@ -3,15 +3,21 @@
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
+from functions.shared.domain.notification import Notification
+from functions.shared.domain.rates import Allowance
 from functions.shared.domain.series import SeriesTable
-from schemas.rows import Delivery
+from schemas.rows import Delivery, LedgerRow
 
 
 class Message(NamedTuple):
-    """What is queued: UTF-8 text, and an id by which the broker may recognise a resend."""
+    """What is queued: UTF-8 text, and an id by which the broker may recognise a resend.
+
+    ``tally`` is what the ledger is told of it (schemas.tally), as soon as the broker holds the message; else nothing.
+    """
 
     id: str
     body: bytes
+    tally: str = ""
 
 
 class Published(NamedTuple):
@@ -22,12 +28,16 @@ class Published(NamedTuple):
 
 
 class Received(NamedTuple):
-    """A message taken from the queue and not yet settled. ``handle`` is the broker's own and opaque."""
+    """A message taken from the queue and not yet settled. ``handle`` is the broker's own and opaque.
+
+    ``id`` names the message at the broker, the same at each of its deliveries.
+    """
 
     body: bytes
     attempt: int
     queued_at: int
     handle: Any
+    id: str
 
 
 class Depth(NamedTuple):
@@ -36,6 +46,13 @@ class Depth(NamedTuple):
     ready: int
     in_flight: int
     dead: int
+
+
+class Backlog(NamedTuple):
+    """All that waits or is in hand, in messages and in bytes; 0 bytes where the broker does not tell."""
+
+    messages: int
+    bytes: int
 
 
 class Queue(Protocol):
@@ -51,6 +68,10 @@ class Queue(Protocol):
 
         Raises :class:`~functions.shared.errors.QueueUnavailable` when none was acknowledged.
         """
+        ...
+
+    def note(self, message: Message) -> None:
+        """Queue a tally that no message carries. Raises :class:`~functions.shared.errors.QueueUnavailable`."""
         ...
 
     def receive(self, limit: int, wait_seconds: float) -> list[Received]:
@@ -69,6 +90,54 @@ class Queue(Protocol):
         """How much waits."""
         ...
 
+    def backlog(self) -> Backlog:
+        """How much is not yet settled, by one question to the broker."""
+        ...
+
+    def oldest_at(self) -> int | None:
+        """When the oldest message that is not settled was queued, in nanoseconds since the epoch; 0 when none is left.
+
+        None where the broker does not tell (SQS: CloudWatch has the age).
+        """
+        ...
+
+
+class Tallies(Protocol):
+    """The tallies on their way to the ledger. Raises :class:`~functions.shared.errors.QueueUnavailable`."""
+
+    def take(self, limit: int) -> list[str]:
+        """Up to ``limit`` of them, those that wait longest first."""
+        ...
+
+    def done(self) -> None:
+        """What was taken last is recorded; without this it comes again."""
+        ...
+
+
+class DeadMessage(NamedTuple):
+    """A message that the broker's consumer gave up. Times are nanoseconds; ``place`` orders those of one broker."""
+
+    body: bytes
+    cause: str
+    attempts: int
+    queued_at: int
+    dead_at: int
+    id: str
+    place: int
+    handle: Any
+
+
+class DeadMessages(Protocol):
+    """Where a broker keeps what was given up. All raise :class:`~functions.shared.errors.QueueUnavailable`."""
+
+    def take(self, limit: int, after: int = 0) -> list[DeadMessage]:
+        """Up to so many of them, in order, behind a ``place``; they stay where they are."""
+        ...
+
+    def remove(self, messages: Sequence[DeadMessage]) -> None:
+        """Let them go for good. Those that are gone already are no error."""
+        ...
+
 
 class WriteReport(NamedTuple):
     """What a write did, in events: 1 in is exactly 1 of these."""
@@ -81,8 +150,16 @@ class WriteReport(NamedTuple):
 class EventStore(Protocol):
     """Where enriched events are recorded, so that of all deliveries of an event exactly one counts."""
 
-    def record(self, deliveries: Sequence[Delivery]) -> WriteReport:
+    def record(self, deliveries: Sequence[Delivery], parts: Sequence[LedgerRow] = ()) -> WriteReport:
         """Write processed rows, then raw rows; idempotent, and safe beside other writers of the same events.
+
+        ``parts`` are the messages' outcomes for the ledger, but for what became of their events, which is filled in.
+        Raises :class:`~functions.shared.errors.StoreUnavailable`; then nothing may be acknowledged.
+        """
+        ...
+
+    def forget(self, deliveries: Sequence[Delivery]) -> None:
+        """Remove the rows of deliveries from wherever they were recorded, and say so to the ledger and the batches.
 
         Raises :class:`~functions.shared.errors.StoreUnavailable`; then nothing may be acknowledged.
         """
@@ -107,6 +184,10 @@ class SeriesStore(Protocol):
         """
         ...
 
+    def write_lines(self, table: SeriesTable, lines: bytes) -> None:
+        """Keep rows that are lines already (:mod:`functions.shared.domain.lines`), as :meth:`write` keeps them."""
+        ...
+
     def await_visible(self, *tables: SeriesTable) -> None:
         """Return once queries see all that was written before the call."""
         ...
@@ -124,6 +205,18 @@ class SeriesStore(Protocol):
         ...
 
 
+class AlertSink(Protocol):
+    """Where people or machines are told of alerts. The same notification may come twice, under the same id."""
+
+    def send(self, told: Notification) -> None:
+        """Return once it was taken.
+
+        Raises :class:`~functions.shared.errors.SinkUnavailable`, or :class:`~functions.shared.errors.SinkRefused` when
+        it is about this one. Neither tells a secret.
+        """
+        ...
+
+
 Status = Literal["ok", "unavailable"]
 
 
@@ -133,3 +226,41 @@ class Probe(NamedTuple):
     name: str
     status: Status
     detail: str
+
+
+class Counters(Protocol):
+    """Counts against limits. Raises :class:`~functions.shared.errors.LimiterUnavailable` when nobody counts."""
+
+    def take(self, what: str, limit: int, window_seconds: int, cost: int) -> Allowance:
+        """Take ``cost`` from what ``what`` may have in any window of so long, all of it or none."""
+        ...
+
+    def spend(self, what: str, limit: int, window_seconds: int, cost: int) -> Allowance:
+        """Take ``cost`` from what ``what`` may have at all, all of it or none; forgotten after so long."""
+        ...
+
+
+class KeptDocument(NamedTuple):
+    """A document as it is kept. ``version`` names it for who wants to replace it; empty when there is none yet."""
+
+    text: str
+    version: str
+
+
+class KeySource(Protocol):
+    """Where the document of the keys is kept.
+
+    Both raise :class:`~functions.shared.errors.KeysUnavailable` while the source is away, and
+    :class:`~functions.shared.errors.Misconfigured` when it is not set up.
+    """
+
+    def read(self) -> KeptDocument:
+        """The document as it is now."""
+        ...
+
+    def replace(self, text: str, version: str) -> None:
+        """Put another in place of the one of ``version``.
+
+        Raises :class:`~functions.shared.errors.Conflict` when somebody else was faster; then nothing is changed.
+        """
+        ...

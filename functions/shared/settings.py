@@ -1,33 +1,42 @@
 """Settings: one typed model a stage, read from ``WEIR_*`` variables at cold start.
 
-A missing or bad one stops the function from starting and is named in the error.
+A missing or bad one stops the function from starting and is named in the error. Each may be given by reference:
+``WEIR_CLICKHOUSE_PASSWORD_SECRET`` says where the value of ``WEIR_CLICKHOUSE_PASSWORD`` is kept, and goes before it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from functions.shared.domain import consent, privacy, visitors, webhooks
 from functions.shared.errors import Misconfigured
 from schemas.limits import Limits
 
 PREFIX = "WEIR_"
+REFERENCE = "_SECRET"
 _DEFAULT = Limits()
 Positive = Annotated[int, Field(gt=0)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
+# A shorter secret could be found by trying, from the hash of a value that is known.
+_SECRET_CHARACTERS = 16
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
+    # A stage builds its own model, on first use; the others' would cost each cold start.
+    model_config = ConfigDict(frozen=True, str_strip_whitespace=True, defer_build=True)
 
 
 class QueueSettings(_Settings):
     """Where messages go."""
 
     queue: Literal["nats", "sqs"] = "nats"
-    nats_url: str = "nats://127.0.0.1:4222"
+    nats_url: Annotated[str, Field(repr=False)] = "nats://127.0.0.1:4222"
     sqs_queue_url: str = ""
     sqs_dead_letter_url: str = ""
+    # What of a key is over its rate comes so much later, on SQS; NATS has a stream for it.
+    slow_lane_delay_seconds: Annotated[int, Field(ge=1, le=900)] = 60
     publish_timeout_seconds: Annotated[float, Field(gt=0, le=3)] = 2.0
     max_message_bytes: Positive = 4 * 1024 * 1024
 
@@ -35,12 +44,22 @@ class QueueSettings(_Settings):
 class StoreSettings(_Settings):
     """Where rows go, and how to get there."""
 
-    clickhouse_url: str = "http://127.0.0.1:8123"
+    clickhouse_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")] = "http://127.0.0.1:8123"
     clickhouse_database: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "weir"
     clickhouse_cluster: Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
     clickhouse_user: str = "default"
     clickhouse_password: Annotated[str, Field(repr=False)] = ""
     clickhouse_timeout_seconds: Annotated[float, Field(gt=0)] = 20.0
+
+
+class RetentionSettings(_Settings):
+    """For how many days ClickHouse keeps rows; 0 is for ever. Events count from when they were received."""
+
+    retention_events_days: Days = 0
+    retention_deliveries_days: Days = 0
+    retention_sessions_days: Days = 0
+    retention_metrics_days: Days = 0
+    retention_dead_letters_days: Days = 0
 
 
 class SeriesSettings(_Settings):
@@ -55,10 +74,85 @@ class SeriesSettings(_Settings):
     questdb_retry_seconds: Annotated[float, Field(ge=0)] = 5.0
 
 
-class CollectSettings(QueueSettings, StoreSettings):
+class ConsentSettings(_Settings):
+    """What becomes of events of people who refuse to be observed (docs/privacy.md)."""
+
+    privacy_consent: consent.Mode = "off"
+
+
+class PrivacySettings(ConsentSettings):
+    """What of a person is stored: of addresses, and of what is declared by path (docs/privacy.md).
+
+    The days are for how long the queue and backups may still hold what was erased; receipts name the date.
+    """
+
+    privacy_address: privacy.AddressMode = "kept"
+    privacy_visitors: visitors.Mode = "sent"
+    privacy_properties: str = ""
+    privacy_consent_properties: str = ""
+    privacy_secret: Annotated[str, Field(repr=False, validate_default=True)] = ""
+    privacy_stream_days: Days = 14
+    privacy_backup_days: Days = 30
+
+    @field_validator("privacy_properties", "privacy_consent_properties")
+    @classmethod
+    def _are_rules(cls, value: str) -> str:
+        privacy.parse(value)
+        return value
+
+    @field_validator("privacy_secret")
+    @classmethod
+    def _is_long_enough(cls, value: str, others: ValidationInfo) -> str:
+        texts = (others.data.get(name, "") for name in ("privacy_properties", "privacy_consent_properties"))
+        rules = [rule for text in texts for rule in privacy.parse(text)]
+        if any(rule.action == "hash" for rule in rules) and len(value) < _SECRET_CHARACTERS:
+            raise ValueError(f"what is to be hashed needs a secret of {_SECRET_CHARACTERS} characters or more")
+        return value
+
+    def redactor(self) -> privacy.Redactor:
+        """The rules as they are applied."""
+        return privacy.Redactor(
+            self.privacy_address,
+            privacy.parse(self.privacy_properties),
+            self.privacy_secret,
+            self.privacy_consent,
+            privacy.parse(self.privacy_consent_properties),
+        )
+
+
+class KeySettings(_Settings):
+    """Where the keys are kept: a file, a secret (an ARN or a parameter's name), NATS, or this very setting.
+
+    A change is effective once the copy in hand is older than ``keys_refresh_seconds``. While the source is away, that
+    copy is good for ``keys_grace_seconds``.
+    """
+
+    keys: Literal["file", "secret", "nats", "inline"] = "file"
+    keys_path: str = ""
+    keys_reference: str = ""
+    keys_document: Annotated[str, Field(repr=False)] = ""
+    keys_refresh_seconds: Annotated[float, Field(ge=0, le=30)] = 20.0
+    keys_grace_seconds: Annotated[float, Field(ge=0, le=86_400)] = 3600.0
+
+
+class LimitSettings(_Settings):
+    """Who counts requests and events (Redis or Valkey; empty is each process by itself), and what an address may ask.
+
+    What keys may do is said of each key.
+    """
+
+    limits_url: Annotated[str, Field(repr=False)] = ""
+    limits_address_requests_per_second: Annotated[int, Field(ge=0)] = 0
+
+
+class CollectSettings(QueueSettings, StoreSettings, ConsentSettings):
     """The settings of collect."""
 
     enrich_function: str = "enrich"
+    # Just below what the stream holds by default: then the broker refuses. 0 is no bound.
+    shed_backlog_messages: Annotated[int, Field(ge=0)] = 1_000_000
+    shed_backlog_bytes: Annotated[int, Field(ge=0)] = 7 * 1024**3
+    shed_slow_backlog_bytes: Annotated[int, Field(ge=0)] = 7 * 1024**3 // 8
     wait_stored_seconds: Annotated[float, Field(gt=0, le=10)] = 10.0
     limit_request_bytes: Positive = _DEFAULT.request_bytes
     limit_inflated_bytes: Positive = _DEFAULT.inflated_bytes
@@ -73,12 +167,47 @@ class CollectSettings(QueueSettings, StoreSettings):
         return Limits(**{name: getattr(self, f"limit_{name}") for name in asdict(_DEFAULT)})
 
 
-class EnrichSettings(CollectSettings):
-    """The settings of enrich: the same limits as collect, and the reference data."""
+class EnrichSettings(CollectSettings, PrivacySettings):
+    """The settings of enrich: the same limits as collect, the reference data, and what may be stored.
+
+    Without ``schemas_path`` events are held to the schemas that are packed with the function.
+    """
 
     geo_path: str = ""
+    schemas_path: str = ""
     measures: str = "amount,price,quantity,duration_ms,value"
     max_attempts: Positive = 5
+
+
+class AlertSettings(_Settings):
+    """Which rules there are, and by which routes people are told; a route that is not set is none."""
+
+    environment: str = "local"
+    alerts_path: str = ""
+    alerts_sns_topic_arn: Annotated[str, Field(pattern=r"^(arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]*:[A-Za-z0-9_.-]+)?$")] = ""
+    alerts_webhook_url: Annotated[str, Field(repr=False), AfterValidator(webhooks.checked)] = ""
+    alerts_webhook_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 5.0
+    alerts_file: str = ""
+    alerts_give_up_seconds: Positive = 21_600
+
+
+class MeasureSettings(QueueSettings, StoreSettings, SeriesSettings, AlertSettings, PrivacySettings):
+    """The settings of measure. A session ends after a pause, and at a length; the rest bounds a step and a run.
+
+    Metrics follow what changes as far as the horizon, counted from the newest event; a rebuild goes further.
+    """
+
+    session_gap_seconds: Positive = 1_800
+    session_longest_seconds: Positive = 86_400
+    measure_horizon_days: Annotated[int, Field(gt=0, le=36_500)] = 30
+    measure_step_events: Positive = 1_000_000
+    measure_run_seconds: Positive = 240
+    measure_lease_seconds: Annotated[float, Field(gt=0)] = 30.0
+    # Dead letters that were resolved go after so many days; 0 is never. Others stay.
+    retention_resolved_days: Days = 30
+    replay_run_seconds: Annotated[int, Field(ge=0)] = 40
+    anomaly_settle_seconds: Annotated[int, Field(ge=0)] = 120
+    anomaly_again_seconds: Annotated[int, Field(ge=0)] = 600
 
 
 class ServeSettings(QueueSettings, StoreSettings, SeriesSettings):
@@ -89,20 +218,49 @@ class ServeSettings(QueueSettings, StoreSettings, SeriesSettings):
 
 
 S = TypeVar("S", bound=_Settings)
+Read = Callable[[str], str]
+# Without these there is nothing to talk to: an empty one was forgotten, and is not the laptop's.
+_ADDRESSES = frozenset({"clickhouse_url", "questdb_url"})
 
 
-def load(model: type[S], environment: Mapping[str, str]) -> S:
-    """Read the model's fields from ``WEIR_*``. Raises :class:`Misconfigured`, naming each bad variable."""
-    given = {
-        name: environment[PREFIX + name.upper()]
-        for name in model.model_fields
-        if environment.get(PREFIX + name.upper())
-    }
+def _unread(_: str) -> str:
+    raise Misconfigured("references to secrets are not read here; give the value itself")
+
+
+def load(model: type[S], environment: Mapping[str, str], read: Read = _unread) -> S:
+    """Read the model's fields from ``WEIR_*``; ``read`` brings the value that a reference stands for.
+
+    Raises :class:`Misconfigured`, naming each bad variable.
+    """
+    given = _given(model.model_fields, environment)
     try:
-        return model(**given)
+        return model(**given, **_referred(model.model_fields, environment, read))
     except ValidationError as error:
         wrong = "; ".join(
             f"{PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}"
             for detail in error.errors(include_url=False, include_input=False)
         )
         raise Misconfigured(wrong) from None
+
+
+def _given(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """The plain values. An empty one is none, but for an address."""
+    found = {}
+    for name in names:
+        variable = PREFIX + name.upper()
+        value = environment.get(variable, "")
+        if not environment.get(variable + REFERENCE) and (value or (name in _ADDRESSES and variable in environment)):
+            found[name] = value
+    return found
+
+
+def _referred(names: Iterable[str], environment: Mapping[str, str], read: Read) -> dict[str, str]:
+    found = {}
+    for name in names:
+        variable = PREFIX + name.upper() + REFERENCE
+        if reference := environment.get(variable):
+            try:
+                found[name] = read(reference)
+            except Misconfigured as error:
+                raise Misconfigured(f"{variable}: {error}") from error
+    return found

@@ -7,7 +7,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
@@ -46,6 +46,16 @@ def connect(url: str, key: str) -> httpx.Client:
     headers = {"Authorization": f"Bearer {key}", "User-Agent": "weir-cli"} if key else {"User-Agent": "weir-cli"}
     timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
     return httpx.Client(base_url=url, headers=headers, timeout=timeout, trust_env=host not in _LOOPBACK)
+
+
+def own_key(url: str, given: str, development: str) -> str:
+    """The key to ask with: the one that was given, else on this machine the development key of that name."""
+    if given:
+        return given
+    with suppress(ValueError):
+        if urlsplit(url).hostname in _LOOPBACK:
+            return development
+    raise CommandError("A key is needed: --key, or WEIR_KEY.")
 
 
 def ask(client: httpx.Client, method: str, path: str, **more: Any) -> httpx.Response:

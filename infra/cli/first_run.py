@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
 from rich.console import Console
 from rich.table import Table
 
-from infra.cli import client
+from infra.cli import client, first_answers
 from infra.cli.importing.run import Bar, Import, Outcome, run
+from infra.local import dev_keys
 from infra.local.paths import ROOT
 
 SAMPLE = ROOT / "events_samples" / "web-log" / "access.log.gz"
 _DEADLINE_SECONDS = 60.0
 _POLL_SECONDS = 0.25
-_WRITE_KEY, _READ_KEY = "wk_local", "rk_local"
+_WRITE_KEY, _READ_KEY = dev_keys.WRITE, dev_keys.READ
 _PAGES = """SELECT page_path, count() AS events FROM processed_events WHERE event_type = 'page_view' AND NOT is_bot
 GROUP BY page_path ORDER BY events DESC, page_path LIMIT 5 FORMAT JSONCompact"""
 _COUNTRIES = """SELECT geo_country, count() AS events FROM processed_events WHERE geo_country != ''
 GROUP BY geo_country ORDER BY events DESC, geo_country LIMIT 5 FORMAT JSONCompact"""
 
 
-def welcome(base_url: str, clickhouse_url: str, stopping: Callable[[], bool] = lambda: False) -> None:
-    """Show what Weir does on a first run, and a short account on every other. Raises :class:`client.CommandError`."""
+def welcome(base_url: str, variables: Mapping[str, str], stopping: Callable[[], bool] = lambda: False) -> None:
+    """Show what Weir does on a first run, and a short account on every other. Raises :class:`client.CommandError`.
+
+    ``variables`` are those that name the engines.
+    """
     console = Console(stderr=True, soft_wrap=True)
     with client.connect(base_url, _READ_KEY) as reader:
         before = status(reader)
         if _is_empty(before):
-            _first(base_url, clickhouse_url, reader, console, stopping)
+            _first(base_url, variables, reader, console, stopping)
         elif ledger := before.get("ledger"):
             console.print(f"in store: {_account(ledger)}", highlight=False)
     if not stopping():
@@ -69,7 +73,7 @@ def next_steps(base_url: str) -> str:
 
 
 def _first(
-    base_url: str, clickhouse_url: str, reader: httpx.Client, console: Console, stopping: Callable[[], bool]
+    base_url: str, variables: Mapping[str, str], reader: httpx.Client, console: Console, stopping: Callable[[], bool]
 ) -> None:
     console.print(f"the store is empty: importing {SAMPLE.relative_to(ROOT)}, a real web log", highlight=False)
     began = time.monotonic()
@@ -90,7 +94,8 @@ def _first(
         console.print(f"  failed: {code} ({count:,}), first in line {line:,}", highlight=False, markup=False)
     if ledger["stored"] < outcome.progress.acknowledged:
         console.print("  the rest is still on its way: `weir status` tells")
-    _show_tops(clickhouse_url, console)
+    _show_tops(variables["WEIR_CLICKHOUSE_URL"], console)
+    first_answers.show(reader, variables, console)
 
 
 def _settled(reader: httpx.Client, outcome: Outcome, console: Console, stopping: Callable[[], bool]) -> dict[str, int]:

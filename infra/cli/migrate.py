@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from functions.shared.settings import SeriesSettings, StoreSettings
 
 
 def register(app: typer.Typer) -> None:
@@ -67,18 +70,31 @@ def migrate(
         print(f"{store}: applied {', '.join(names)}" if names else f"{store}: the tables are up to date")
 
 
+def apply_all(store: StoreSettings, series: SeriesSettings) -> None:
+    """Bring the stores of some settings up to date. Raises ``client.CommandError``."""
+    cluster, user = store.clickhouse_cluster, store.clickhouse_user
+    _clickhouse(store.clickhouse_url, store.clickhouse_database, cluster, user, store.clickhouse_password)
+    _questdb(series.questdb_url, series.questdb_ttl_days, series.questdb_user, series.questdb_password)
+
+
 def _clickhouse(url: str, database: str, cluster: str, user: str, password: str) -> list[str]:
     import logging
+    import os
 
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
+    from functions.shared.errors import Misconfigured
+    from functions.shared.settings import RetentionSettings, load
     from infra.cli import client
     from infra.clickhouse.migrate import migrate as apply
 
     # The driver logs what it raises; once is enough.
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
     try:
-        return apply(url, database, cluster or None, user, password)
+        retention = load(RetentionSettings, os.environ)
+        return apply(url, database, cluster or None, user, password, retention)
+    except Misconfigured as error:
+        raise client.CommandError(str(error)) from error
     except (ClickHouseError, ValueError) as error:
         raise client.CommandError(f"ClickHouse at {client.without_secrets(url)}: {_reason(error)}") from error
 

@@ -23,7 +23,7 @@ def send(
     wait: Annotated[bool, typer.Option("--wait", help="Until it is stored, and show it enriched.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the rows it would become; store nothing.")] = False,
     url: Annotated[str, typer.Option(envvar="WEIR_URL", help="Where Weir answers.")] = "http://127.0.0.1:3000",
-    key: Annotated[str, typer.Option(envvar="WEIR_KEY", help="The key to write with.")] = "wk_local",
+    key: Annotated[str, typer.Option(envvar="WEIR_KEY", help="The key to write with; on this machine wk_local.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer without colours.")] = False,
 ) -> None:
     """Send one event, or an array of events, and print the answer.
@@ -42,7 +42,7 @@ def send(
 
     with client.telling():
         body = _read(event)
-        with client.connect(url, key) as connection:
+        with client.connect(url, client.own_key(url, key, "wk_local")) as connection:
             answer = client.ask(connection, "POST", _path(body), content=body, params=_params(wait, dry_run), **_TYPE)
         content = client.document(answer)
         if as_json:

@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 def trace(
     event_id: Annotated[str, typer.Argument(help="The event's id.", show_default=False)],
     url: Annotated[str, typer.Option(envvar="WEIR_URL", help="Where Weir answers.")] = "http://127.0.0.1:3000",
-    key: Annotated[str, typer.Option(envvar="WEIR_KEY", help="The key to read with.")] = "rk_local",
+    key: Annotated[str, typer.Option(envvar="WEIR_KEY", help="The key to read with; on this machine rk_local.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")] = False,
 ) -> None:
     """Show the way of one event: accepted, queued, enriched, stored or failed.
@@ -35,7 +35,7 @@ def trace(
             own = str(UUID(event_id))
         except ValueError:
             raise client.CommandError(f"{event_id!r} is no event's id: that is a UUID.") from None
-        with client.connect(url, key) as connection:
+        with client.connect(url, client.own_key(url, key, "rk_local")) as connection:
             content = client.expect(client.ask(connection, "GET", f"/api/v1/events/{own}/trace"))
         if as_json:
             client.show_json(content)
@@ -53,9 +53,16 @@ def _show(content: dict[str, Any]) -> None:
     table = Table("stage", "at", "attempt", box=None)
     errors: list[dict[str, Any]] = []
     for stage in content.get("stages", []):
-        table.add_row(str(stage.get("stage")), stage.get("at") or "not known", str(stage.get("attempt", "")))
+        name = " ".join(part for part in (str(stage.get("stage")), stage.get("host"), stage.get("request_id")) if part)
+        table.add_row(name, stage.get("at") or "not known", str(stage.get("attempt", "")))
         errors.extend(stage.get("errors", []))
     console.print(table)
+    for one in content.get("attempts", []):
+        where = f" on {one['host']}" if one.get("host") else ""
+        tried = f", attempt {one['attempt']}" if "attempt" in one else ""
+        console.print(f"{one['ended_at']} {one['outcome']}{where}{tried}", highlight=False, markup=False)
+    for one in content.get("dead_letters", []):
+        console.print(f"{one['at']} given up ({one['state']}): {one['cause']}", highlight=False, markup=False)
     for error in errors:
         place = ".".join(str(part) for part in error.get("loc", []))
         console.print(f"{error.get('code')} {place}: {error.get('message')}", style="red", markup=False)

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def up(
     engines_only: Annotated[
-        bool, typer.Option("--engines-only", help="Only the engines, for `sam local start-api`.")
+        bool, typer.Option("--engines-only", help="Only the engines and the emulator, for `sam`.")
     ] = False,
     reload: Annotated[bool, typer.Option(help="Take edits of the code to the running functions.")] = True,
     geo: Annotated[bool, typer.Option(help="Fetch the geolocation data when it is not there.")] = True,
@@ -37,9 +37,10 @@ def up(
 
     console = _console()
     stack = Stack(
-        services=ENGINES if engines_only else EVERYTHING,
+        services=ENGINES | {"emulator"} if engines_only else EVERYTHING,
         geo=geo,
         reload=reload,
+        containers=engines_only,
         done=lambda step: _show(console, step),
         say=lambda text: console.print(text, highlight=False, markup=False),
     )
@@ -99,23 +100,23 @@ class _Ending:
 
 
 def _after_start(stack: Stack, console: Console, engines_only: bool, ending: _Ending) -> None:
-    from infra.local.surroundings import exports
+    from infra.local.surroundings import aws, exports
 
     console.print(f"logs in {stack.logs_dir}", highlight=False)
     if engines_only:
-        console.print("for `sam local` and your own shell:")
-        print(exports(stack.variables()), flush=True)
+        console.print("`sam local` knows of them; `sam deploy --config-env local` and your own shell by these:")
+        print(exports(stack.variables() | aws(stack.emulator_url)), flush=True)
         return
     console.print(f"Weir is at [bold]{stack.base_url}[/]", highlight=False)
     try:
         from infra.cli.client import CommandError
         from infra.cli.first_run import welcome
 
-        welcome(stack.base_url, stack.clickhouse_url, ending.asked)
+        welcome(stack.base_url, stack.variables(), ending.asked)
     except CommandError as error:
-        console.print(f"the first run's import failed: {error}", highlight=False, markup=False)
+        console.print(f"the first run did not end: {error}", highlight=False, markup=False)
     except Exception as error:  # noqa: BLE001  the stack works without its welcome; say what failed
-        console.print(f"the first run's import failed: {type(error).__name__}: {error}", highlight=False, markup=False)
+        console.print(f"the first run did not end: {type(error).__name__}: {error}", highlight=False, markup=False)
 
 
 def _console() -> Console:

@@ -11,13 +11,23 @@ from typing import Any
 
 import clickhouse_connect
 
+from functions.shared.settings import RetentionSettings
+from infra.clickhouse.retention import apply as apply_retention
+
 _FOLDER = Path(__file__).parent
 # What was acknowledged must survive a power cut: a part is on the disk before its insert is answered.
 _DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1"
 # A resent insert is known by its token; a part has one file until it is large (a wide one has hundreds, each flushed);
-# rows have numbers, so that a delete writes a small part instead of all parts anew.
+# rows have numbers, so that a delete writes a small part instead of all parts anew. A part that was replaced is removed
+# soon: what replaced it is on the disk, and what was erased is to be gone from there.
+_LIFETIME = "old_parts_lifetime = 10"
+_SOON = f"""{_LIFETIME}, cleanup_delay_period = 5, cleanup_delay_period_random_add = 0,
+    max_cleanup_delay_period = 15"""
 _TABLE = f"""{_DURABLE}, non_replicated_deduplication_window = 1000, min_bytes_for_wide_part = 268435456,
-    enable_block_number_column = 1, enable_block_offset_column = 1"""
+    enable_block_number_column = 1, enable_block_offset_column = 1, {_SOON}"""
+# Tables of an older release.
+_LATE = f"""SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'
+    AND name NOT LIKE '.%' AND position(engine_full, '{_LIFETIME}') = 0 ORDER BY name"""  # noqa: S608
 _APPLIED = """CREATE TABLE IF NOT EXISTS schema_migrations {{on_cluster}}
 (name String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = {{engine}}
 ORDER BY name SETTINGS {{settings}}"""
@@ -43,19 +53,24 @@ def render(text: str, cluster: str | None = None) -> list[str]:
 
 
 def migrate(
-    url: str, database: str, cluster: str | None = None, user: str = "default", password: str = ""
+    url: str,
+    database: str,
+    cluster: str | None = None,
+    user: str = "default",
+    password: str = "",
+    retention: RetentionSettings | None = None,
 ) -> list[str]:
-    """Apply what is missing and return its names."""
-    on_cluster = f" ON CLUSTER {_checked(cluster)}" if cluster else ""
+    """Apply what is missing and return its names. ``retention`` says for how long rows are kept; None leaves that."""
     _checked(database)
     with clickhouse_connect.get_client(
         dsn=url, username=user, password=password, database="default", autogenerate_session_id=False
     ) as server:
-        server.command(f"CREATE DATABASE IF NOT EXISTS {_checked(database)}{on_cluster}")
+        server.command(f"CREATE DATABASE IF NOT EXISTS {_checked(database)}{_on(cluster)}")
     with clickhouse_connect.get_client(
         dsn=url, username=user, password=password, database=database, autogenerate_session_id=False
     ) as client:
-        return _apply(client, cluster)
+        applied = _apply(client, cluster)
+        return applied + (_retained(client, retention, cluster) if retention else [])
 
 
 def _apply(client: Any, cluster: str | None) -> list[str]:
@@ -73,7 +88,17 @@ def _apply(client: Any, cluster: str | None) -> list[str]:
         row = json.dumps([name]).encode()
         client.raw_insert("schema_migrations", ["name"], row, settings=once, fmt="JSONCompactEachRow")
         applied.append(name)
+    for row in client.query(_LATE).result_rows:
+        client.command(f"ALTER TABLE {row[0]}{_on(cluster)} MODIFY SETTING {_SOON}")
     return applied
+
+
+def _retained(client: Any, settings: RetentionSettings, cluster: str | None) -> list[str]:
+    return [f"retention of {table}" for table in apply_retention(client, settings, _on(cluster))]
+
+
+def _on(cluster: str | None) -> str:
+    return f" ON CLUSTER {_checked(cluster)}" if cluster else ""
 
 
 def _checked(name: str | None) -> str:

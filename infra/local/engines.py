@@ -23,7 +23,7 @@ _LAMBDA_CONCURRENCY = "32"
 
 # Above what the queue adapter sends, and a bound for a disk that is also a laptop's.
 _NATS_PAYLOAD_BYTES = 8 << 20
-_NATS_STORE_BYTES = 10 << 30
+_NATS_STORE_BYTES = 13 << 30
 
 _CLICKHOUSE_CONFIG = """\
 <clickhouse>
@@ -67,6 +67,18 @@ def listens(port: int) -> bool:
     return True
 
 
+def _writes_no_more(monitor: int) -> bool:
+    """Whether a stream met an error of its disk: JetStream then writes nothing until the server is started anew."""
+    connection = http.client.HTTPConnection(HOST, monitor, timeout=_PROBE_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        return b"write error" in connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def nats(folder: Path, logs: Path, port: int, monitor: int) -> Service:
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "server.conf"
@@ -82,6 +94,7 @@ def nats(folder: Path, logs: Path, port: int, monitor: int) -> Service:
         is_ready=lambda: ready() and listens(port),
         port=port,
         url=f"nats://{HOST}:{port}",
+        is_lost=lambda: _writes_no_more(monitor),
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .exposition import Exposition
 from .functions import STACK_NAME, client, client_errors
 from .packaging import STAGES
 
@@ -20,9 +22,11 @@ _PLATFORM = ("START RequestId", "END RequestId", "REPORT RequestId")
 class FunctionLogs:
     """Copies the functions' log lines to a file until it is told to stop."""
 
-    def __init__(self, emulator_url: str, file: Path) -> None:
-        self._url, self._file = emulator_url, file
+    def __init__(self, emulator_url: str, file: Path, also: Callable[[], str]) -> None:
+        """``also``: what a Prometheus server is told besides, asked again at each look."""
+        self._url, self._file, self._also = emulator_url, file, also
         self._stop = threading.Event()
+        self._metrics = Exposition()
         # The emulator writes each invocation at once, to a stream of its own: one that was read is complete.
         self._read: dict[str, set[str]] = {stage: set() for stage in STAGES}
         self._since = dict.fromkeys(STAGES, 0)
@@ -45,6 +49,7 @@ class FunctionLogs:
                     # The emulator is on its way up again, and knows nothing of before.
                     self._since[stage] = 0
                     self._read[stage].clear()
+            self._metrics.write(self._file.parent, self._also())
 
     def copy(self, logs: Any, stage: str) -> None:
         """Take what a function has logged since the last time."""
@@ -66,3 +71,5 @@ class FunctionLogs:
     def _write(self, stage: str, lines: list[str]) -> None:
         with self._file.open("a") as file:
             file.writelines(f"{stage} {line}\n" for line in lines)
+        for line in lines:
+            self._metrics.take(line)

@@ -19,12 +19,13 @@ from typing import Any
 
 import yaml
 
-from . import commands, surroundings
+from . import commands, dev_keys, surroundings
 from .packaging import PLATFORM_VARIABLE, STAGES
 
 STACK_NAME = "weir"
 STAGE_NAME = "local"
 _BUCKET = "weir-artifacts"
+_TEMPLATE = "template.yaml"
 _POLL_SECONDS = 0.05
 _DEPLOY_SECONDS = 60.0
 _INPUTS = ("functions", "schemas", "template.yaml", "infra/local/packaging.py")
@@ -50,8 +51,11 @@ class Functions:
     sam: Path
     emulator_url: str
     parameters: Mapping[str, str]
+    # By the parameter that is told where the value is kept.
+    secrets: Mapping[str, str] = field(default_factory=dict)
     api_url: str = ""
     queue_url: str = ""
+    alert_topic: str = ""
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def build(self) -> bool:
@@ -101,28 +105,37 @@ class Functions:
     def deploy(self) -> None:
         """Make the stack of the template on an emulator that has none."""
         template = self.template()
+        _leave_out_optional(template)
         s3, cloudformation = self._client("s3"), self._client("cloudformation")
         s3.create_bucket(Bucket=_BUCKET)
         for name, resource in _functions(template).items():
             s3.put_object(Bucket=_BUCKET, Key=name, Body=self._package(name))
             resource["Properties"]["CodeUri"] = f"s3://{_BUCKET}/{name}"
+        # By its place: as a text in the call a template may have 51,200 bytes.
+        s3.put_object(Bucket=_BUCKET, Key=_TEMPLATE, Body=yaml.safe_dump(template).encode())
         cloudformation.create_stack(
             StackName=STACK_NAME,
-            TemplateBody=yaml.safe_dump(template),
+            TemplateURL=f"{self.emulator_url}/{_BUCKET}/{_TEMPLATE}",
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[
                 {"ParameterKey": name, "ParameterValue": value} for name, value in self._parameters(template).items()
             ],
         )
         outputs = self._settled()
-        for name in _functions(template):
+        for name in (*_functions(template), _TEMPLATE):
             # The emulator keeps its own copy of the code.
             s3.delete_object(Bucket=_BUCKET, Key=name)
         self.api_url = f"{self.emulator_url}/_aws/execute-api/{outputs['ApiId']}/{STAGE_NAME}"
         self.queue_url = outputs.get("QueueUrl", "")
+        self.alert_topic = outputs.get("AlertTopicArn", "")
 
     def _parameters(self, template: dict[str, Any]) -> dict[str, str]:
-        return {name: value for name, value in self.parameters.items() if name in template["Parameters"]}
+        given = {**self.parameters, **self._kept()}
+        return {name: value for name, value in given.items() if name in template["Parameters"]}
+
+    def _kept(self) -> dict[str, str]:
+        """Where each secret is, after laying it where a function reads it on AWS."""
+        return {name: keep(self.emulator_url, name, value) for name, value in self.secrets.items()}
 
     def _settled(self) -> dict[str, str]:
         cloudformation = self._client("cloudformation")
@@ -172,7 +185,8 @@ class Functions:
         """What went wrong but for what the function itself says."""
         connection = http.client.HTTPConnection(self.emulator_url.removeprefix("http://"), timeout=_DEPLOY_SECONDS)
         try:
-            connection.request(method, self.api_url.removeprefix(self.emulator_url) + path)
+            key = {"Authorization": f"Bearer {dev_keys.READ}"}
+            connection.request(method, self.api_url.removeprefix(self.emulator_url) + path, headers=key)
             response = connection.getresponse()
             answer = response.read().decode(errors="replace")
         except OSError as error:
@@ -233,6 +247,13 @@ def client(name: str, endpoint: str) -> Any:
     return session.client(name, endpoint_url=endpoint, config=config)
 
 
+def keep(endpoint: str, name: str, value: str) -> str:
+    """Lay a secret into the emulator, and say what it is referred to by."""
+    ssm = client("ssm", endpoint)
+    ssm.put_parameter(Name=f"/weir/{name}", Value=value, Type="SecureString", Overwrite=True)
+    return str(ssm.get_parameter(Name=f"/weir/{name}")["Parameter"]["ARN"])
+
+
 def _reason(answer: str) -> str:
     """The message in the emulator's error, which may hold the function's error as text."""
     with contextlib.suppress(ValueError, AttributeError):
@@ -254,6 +275,12 @@ def logical_name(stage: str) -> str:
 
 def _functions(template: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in template["Resources"].items() if value["Type"] == _FUNCTION}
+
+
+def _leave_out_optional(template: dict[str, Any]) -> None:
+    """The functions that only some parameters bring are none of the laptop's: what they do is a process here."""
+    for name in [name for name, resource in _functions(template).items() if "Condition" in resource]:
+        del template["Resources"][name]
 
 
 def _stage(resource: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from .state import birth
 
 _HERE = Path(__file__).parent
 _PROBE_SECONDS = 0.05
+_LOOK_SECONDS = 1.0
 _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.2, 10.0
 # One that ran this long was sound: the next failure is a new one.
 _SOUND_SECONDS = 30.0
@@ -45,6 +46,8 @@ class Service:
     ready_seconds: float = 60.0
     stop_seconds: float = 8.0
     after_restart: Callable[[], None] | None = None
+    # Whether it runs and says itself that it will not work again until it is started anew.
+    is_lost: Callable[[], bool] | None = None
 
 
 class Guardian:
@@ -137,7 +140,7 @@ class Supervised:
             if self._came_up(process) and self._resumed():
                 self._become("ready")
                 self._settled.set()
-            status = process.wait()
+            status = self._ended(process)
             self._end_group(process.pid)
             if self._stop.is_set():
                 break
@@ -187,6 +190,15 @@ class Supervised:
             self.problem = f"{self.service.name} was not ready after {self.service.ready_seconds:g} s"
             self._signal(signal.SIGKILL)
         return False
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> int:
+        """Its exit status, once it has ended. One that is lost is ended."""
+        while True:
+            try:
+                return process.wait(None if self.service.is_lost is None else _LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                if self.service.is_lost is not None and self.service.is_lost():
+                    self._signal(signal.SIGKILL)
 
     def _resumed(self) -> bool:
         """After a restart: bring back what the process held in memory."""

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from . import commands, engines, logs, ports, questdb, state, surroundings, tools
+from . import commands, containers, dev_keys, engines, gauges, logs, ports, questdb, state, surroundings, tools
 from .front_door import upstream
 from .function_logs import FunctionLogs
-from .functions import STAGE_NAME, Functions
+from .functions import STAGE_NAME, Functions, keep
 from .packaging import STAGES
 from .paths import ROOT
 from .processes import Guardian, NotReady, Service, Supervised
@@ -41,6 +41,14 @@ PREFERRED = {
 }
 FREE = dict.fromkeys(PREFERRED, 0)
 DATABASE = "weir"
+# What of a person is stored: the template's parameter, and the variable that it is taken from here.
+_PRIVACY = {
+    "PrivacyAddress": "WEIR_PRIVACY_ADDRESS",
+    "PrivacyProperties": "WEIR_PRIVACY_PROPERTIES",
+    "PrivacyVisitors": "WEIR_PRIVACY_VISITORS",
+    "PrivacyConsent": "WEIR_PRIVACY_CONSENT",
+    "PrivacyConsentProperties": "WEIR_PRIVACY_CONSENT_PROPERTIES",
+}
 _DRAIN_SECONDS = 10.0
 _START_THREADS = 16
 _TIDY_SECONDS = 5.0
@@ -74,6 +82,7 @@ class Stack:
     queue: str = field(default_factory=lambda: os.environ.get("WEIR_QUEUE") or "nats")
     geo: bool = True
     reload: bool = False
+    containers: bool = False
     done: Callable[[Step], None] = _silent
     say: Callable[[str], None] = _silent
     running: dict[str, Supervised] = field(default_factory=dict, init=False)
@@ -117,6 +126,21 @@ class Stack:
     def logs_dir(self) -> Path:
         return self.data_dir / "logs"
 
+    @property
+    def alerts_file(self) -> Path:
+        """Where who runs the stack sees its alerts."""
+        return self.data_dir.resolve() / "alerts.jsonl"
+
+    @property
+    def keys_file(self) -> Path:
+        """The keys that this stack takes; `weir keys` changes them."""
+        return self.data_dir.resolve() / "keys.json"
+
+    @property
+    def sam_variables(self) -> Path:
+        """What `sam local` is told by `--env-vars`, where containers are let in."""
+        return self.data_dir / "sam_local.json"
+
     def variables(self) -> dict[str, str]:
         """What a function, or a person's shell, needs to reach the engines."""
         found = {
@@ -128,6 +152,9 @@ class Stack:
             "WEIR_QUESTDB_URL": self.questdb_url,
             "WEIR_QUESTDB_PG_PORT": str(self.questdb_pg_port),
             "WEIR_GEO_PATH": self._geo_path,
+            "WEIR_ALERTS_FILE": str(self.alerts_file),
+            "WEIR_KEYS": "file",
+            "WEIR_KEYS_PATH": str(self.keys_file),
         }
         if self.functions and self.functions.queue_url:
             found["WEIR_SQS_QUEUE_URL"] = self.functions.queue_url
@@ -154,7 +181,7 @@ class Stack:
     def __enter__(self) -> Self:
         self._changed = threading.Event()
         self._stopping = threading.Event()
-        self._helpers: list[FunctionLogs | Reloader] = []
+        self._helpers: list[FunctionLogs | Reloader | containers.Relay] = []
         self._geo_path = ""
         self._given_clickhouse = os.environ.get("WEIR_CLICKHOUSE_URL", "") if "clickhouse" in self.services else ""
         self._given_questdb = os.environ.get("WEIR_QUESTDB_URL", "") if "questdb" in self.services else ""
@@ -193,6 +220,7 @@ class Stack:
 
     def _start(self) -> None:
         upstream.write(self._upstream_file, None, [])
+        dev_keys.ensure(self.keys_file)
         # One thread for each task and each that it waits for.
         pool = ThreadPoolExecutor(_START_THREADS, thread_name_prefix="start")
         try:
@@ -200,9 +228,13 @@ class Stack:
             tasks = [geo, *(pool.submit(task) for task in self._engine_tasks())]
             if "functions" in self.services:
                 tasks.append(pool.submit(self._deploy_functions, pool, geo))
+            elif "emulator" in self.services:
+                tasks.append(pool.submit(self._start_bare_emulator))
             self._all(tasks)
             if "functions" in self.services:
                 self._open()
+            if self.containers:
+                self._let_containers_in()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         self._up = True
@@ -234,7 +266,12 @@ class Stack:
             self._run(engines.clickhouse(folder, self.logs_dir, self._ports["clickhouse"], os.getpid()))
         from infra.clickhouse.migrate import migrate
 
-        self._step("migrations", lambda new: f"{len(new)} new", lambda: migrate(self.clickhouse_url, DATABASE))
+        user, password = self._clickhouse_login if self._given_clickhouse else ("default", "")
+        self._step(
+            "migrations",
+            lambda new: f"{len(new)} new",
+            lambda: migrate(self.clickhouse_url, DATABASE, user=user, password=password),
+        )
 
     def _start_questdb(self) -> None:
         if self._given_questdb:
@@ -259,7 +296,7 @@ class Stack:
         emulator = pool.submit(self._start_emulator)
         sam = self._tool("sam")
         self._all([geo])
-        functions = Functions(self.root, self._built, sam, self.emulator_url, self._parameters())
+        functions = Functions(self.root, self._built, sam, self.emulator_url, self._parameters(), self._secrets())
         with state.alone(self.root / ".weir" / "build.lock"):
             self._step("build", lambda built: "built" if built else "unchanged", functions.build)
         self._all([emulator])
@@ -273,9 +310,16 @@ class Stack:
         folder = self.data_dir / "emulator"
         self._run(engines.emulator(self._python, folder, self.logs_dir, self._ports["emulator"], self._deploy_again))
 
+    def _start_bare_emulator(self) -> None:
+        """For `sam deploy`: with the keys where samconfig.toml says that they are."""
+        self._start_emulator()
+        keep(self.emulator_url, "keys", self.keys_file.read_text())
+
     def _deploy_again(self) -> None:
         """The emulator holds its state in memory: after a crash it knows of no function."""
-        if self.functions is not None:
+        if self.functions is None:
+            keep(self.emulator_url, "keys", self.keys_file.read_text())
+        else:
             upstream.write(self._upstream_file, None, [])
             self.functions.deploy()
             upstream.write(self._upstream_file, self.functions.api_url, self.functions.routes())
@@ -294,13 +338,36 @@ class Stack:
         return {
             "Environment": STAGE_NAME,
             "Queue": self.queue,
+            # The stack runs its own, as a process.
+            "EventSource": "none",
             "NatsUrl": self.nats_url,
             "ClickhouseUrl": self.clickhouse_url,
             "ClickhouseDatabase": DATABASE,
             "QuestdbUrl": self.questdb_url,
             "QuestdbPgPort": str(self.questdb_pg_port),
             "GeoPath": self._geo_path,
+            "SchemasPath": os.path.abspath(given) if (given := os.environ.get("WEIR_SCHEMAS_PATH")) else "",
+            "AlertsFile": str(self.alerts_file),
+            "Keys": "file",
+            "KeysPath": str(self.keys_file),
+            **{name: given for name, variable in _PRIVACY.items() if (given := os.environ.get(variable))},
+            **({"ClickhouseUser": self._clickhouse_login[0]} if self._given_clickhouse else {}),
+            **({"QuestdbUser": questdb.login(True)[0]} if self._given_questdb else {}),
         }
+
+    def _secrets(self) -> dict[str, str]:
+        """What is secret of what was given, by the parameter that refers to each."""
+        found = {
+            "ClickhousePasswordSecret": self._clickhouse_login[1] if self._given_clickhouse else "",
+            "QuestdbPasswordSecret": questdb.login(True)[1] if self._given_questdb else "",
+            "PrivacySecret": os.environ.get("WEIR_PRIVACY_SECRET", ""),
+        }
+        return {name: password for name, password in found.items() if password}
+
+    @property
+    def _clickhouse_login(self) -> tuple[str, str]:
+        """User and password of a server that was given."""
+        return os.environ.get("WEIR_CLICKHOUSE_USER") or "default", os.environ.get("WEIR_CLICKHOUSE_PASSWORD", "")
 
     def _open(self) -> None:
         """All behind the door works: let clients in."""
@@ -313,11 +380,33 @@ class Stack:
             }
             self._run(engines.event_source(self.logs_dir, variables, self._ports["event source"], os.getpid()))
         upstream.write(self._upstream_file, self.functions.api_url, self.functions.routes())
-        self._helpers.append(FunctionLogs(self.emulator_url, self.logs_dir / "functions.log"))
+        self._helpers.append(FunctionLogs(self.emulator_url, self.logs_dir / "functions.log", self._standing))
         if self.reload:
             self._helpers.append(Reloader(self.functions, self._python, self.say))
         for helper in self._helpers:
             helper.start()
+
+    def _standing(self) -> str:
+        """What a Prometheus server is told of the engines, and of the event source where there is one."""
+        running = {name: one.service for name, one in self.running.items()}
+        told = gauges.engines({name: running[name].is_ready for name in ENGINES & running.keys()})
+        source = running.get("event source")
+        return told + (gauges.event_source(gauges.ask(source.url)) if source else "")
+
+    def _let_containers_in(self) -> None:
+        """Functions in containers are told where the engines are, and can reach them."""
+        # No file of this machine, and no topic where there is no emulator: alerts are seen in status and history.
+        paths = ("WEIR_ALERTS_FILE", "WEIR_KEYS_PATH", "WEIR_SCHEMAS_PATH")
+        unheard = dict.fromkeys((*paths, "WEIR_ALERTS_SNS_TOPIC_ARN"), "")
+        keys = {"WEIR_KEYS": "inline", "WEIR_KEYS_DOCUMENT": self.keys_file.read_text()}
+        containers.write_sam_variables(self.sam_variables, {**self.variables(), **unheard, **keys})
+        if not (bridge := containers.bridge()):
+            self.done(Step("containers", "no Docker bridge here", 0.0))
+            return
+        own = [one.service.port for one in self.running.values()]
+        relay = containers.Relay(bridge, [*own, self._ports["questdb pg"]])
+        self._step("containers", f"let in at {bridge.ip}", relay.start)
+        self._helpers.append(relay)
 
     # -- the parts of it
 
@@ -365,6 +454,7 @@ class Stack:
             "base_url": self.base_url,
             "variables": self.variables(),
             "emulator_url": self.emulator_url,
+            "alert_topic": self.functions.alert_topic if self.functions else "",
             "nats_monitor_url": f"http://{ports.HOST}:{self._ports['nats monitor']}",
             "services": {
                 name: {

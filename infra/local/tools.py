@@ -32,18 +32,21 @@ def _silent(_: str) -> None:
     """Tell nobody."""
 
 
-def environment(name: str, root: Path = ROOT, say: Callable[[str], None] = _silent) -> Path:
+def environment(
+    name: str, root: Path = ROOT, say: Callable[[str], None] = _silent, interpreter: str = sys.executable
+) -> Path:
     """The Python of a tool's environment, made or renewed when `requirements/NAME.txt` changed."""
     requirements = root / "requirements" / f"{name}.txt"
     folder = root / ".weir" / "tools" / name
     python = folder / "bin" / "python"
-    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+    made_by = sys.version if interpreter == sys.executable else interpreter
+    wanted = hashlib.sha256(requirements.read_bytes() + made_by.encode()).hexdigest()
     stamp = folder / _STAMP
     if python.exists() and stamp.exists() and stamp.read_text() == wanted:
         return python
     say(f"installing the tool environment {name!r} (once)")
     shutil.rmtree(folder, ignore_errors=True)
-    _uv("venv", "--quiet", "--python", sys.executable, str(folder))
+    _uv("venv", "--quiet", "--python", interpreter, str(folder))
     _uv("pip", "install", "--quiet", "--require-hashes", "--python", str(python), "-r", str(requirements))
     # Last: an environment without it was not finished.
     stamp.write_text(wanted)
@@ -122,3 +125,13 @@ def _unpack(archive: Path, folder: Path) -> Path:
         except maxminddb.InvalidDatabaseError as error:
             raise ToolUnavailable(f"{database.name} is damaged: {error}") from None
     return folder
+
+
+def main() -> None:
+    """`python -m infra.local.tools NAME`: install a tool, and print what puts its programs on a shell's PATH."""
+    python = environment(sys.argv[1], say=lambda text: print(text, file=sys.stderr))
+    print(f'export PATH="$PATH:{python.parent}"')
+
+
+if __name__ == "__main__":
+    main()

@@ -15,20 +15,31 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 from pydantic import Field
 
-from functions.shared.adapters.nats_names import NAMES
+from functions.shared.adapters import secret_references
+from functions.shared.adapters.nats_names import KEYS_STREAM, NAMES, SLOW
 from functions.shared.errors import Misconfigured, QueueUnavailable
 from functions.shared.settings import Positive, QueueSettings, load
 
 _TRIES = 5
+_TALLIES_PENDING = 20_000
 _DUPLICATE_WINDOW_SECONDS = 120.0
+_KEYS_BYTES = 1024**2
+_KEYS_HISTORY = 16
 
 
 class TopologySettings(QueueSettings):
-    """What of the topology an operator may choose. ``ack_wait`` must exceed the enrich function's timeout."""
+    """What of the topology an operator may choose. ``ack_wait`` must exceed the enrich function's timeout.
+
+    There is a bucket for keys only where they are kept in NATS: a server may have no room to spare.
+    """
+
+    keys: str = "file"
 
     nats_replicas: Annotated[int, Field(ge=1, le=5)] = 1
     nats_stream_max_bytes: Positive = 8 * 1024**3
     nats_dead_letters_max_bytes: Positive = 2 * 1024**3
+    nats_ledger_max_bytes: Positive = 1024**3
+    nats_slow_max_bytes: Positive = 1024**3
     nats_ack_wait_seconds: Annotated[float, Field(gt=0)] = 90.0
     nats_max_ack_pending: Positive = 1000
 
@@ -41,6 +52,21 @@ def events(settings: TopologySettings) -> api.StreamConfig:
         subjects=[NAMES.subject],
         retention=api.RetentionPolicy.WORK_QUEUE,
         max_bytes=settings.nats_stream_max_bytes,
+        # What is stored is told of, without its events: the broker is a witness of what it holds.
+        republish=api.RePublish(src=NAMES.subject, dest=NAMES.ledger_subject, headers_only=True),
+        **_durable(settings),
+    )
+
+
+def slow(settings: TopologySettings) -> api.StreamConfig:
+    """What was accepted of keys that are over their rate, until there is time for it."""
+    return api.StreamConfig(
+        name=SLOW.stream,
+        description="Batches of keys over their rate, on their way from collect to enrich.",
+        subjects=[SLOW.subject],
+        retention=api.RetentionPolicy.WORK_QUEUE,
+        max_bytes=settings.nats_slow_max_bytes,
+        republish=api.RePublish(src=SLOW.subject, dest=NAMES.ledger_subject, headers_only=True),
         **_durable(settings),
     )
 
@@ -57,10 +83,58 @@ def dead_letters(settings: TopologySettings) -> api.StreamConfig:
     )
 
 
-def consumer(settings: TopologySettings) -> api.ConsumerConfig:
+def keys_bucket(settings: TopologySettings) -> api.StreamConfig:
+    """The bucket of the keys' document, as a client of key-value buckets would make it, with what it was before."""
+    return api.StreamConfig(
+        name=KEYS_STREAM,
+        description="The keys, where WEIR_KEYS=nats says so.",
+        subjects=["$KV.weir_keys.>"],
+        retention=api.RetentionPolicy.LIMITS,
+        max_msgs_per_subject=_KEYS_HISTORY,
+        max_bytes=_KEYS_HISTORY * _KEYS_BYTES,
+        max_msg_size=_KEYS_BYTES,
+        allow_rollup_hdrs=True,
+        allow_direct=True,
+        deny_delete=True,
+        # A full bucket lets go of its history.
+        **{**_durable(settings), "discard": api.DiscardPolicy.OLD},
+    )
+
+
+def tallies(settings: TopologySettings) -> api.StreamConfig:
+    """The headers of what was stored, until the ledger has them. When there is no room the oldest go: no event is lost.
+
+    They are flushed by the server in its own time, where it is alone: nothing waits for them. Kept for the
+    consumer, and not as a queue, so that one word can settle many.
+    """
+    return api.StreamConfig(
+        name=NAMES.ledger_stream,
+        description="Tallies of stored messages on their way to the ledger.",
+        subjects=[NAMES.ledger_subject],
+        retention=api.RetentionPolicy.INTEREST,
+        max_bytes=settings.nats_ledger_max_bytes,
+        persist_mode=api.PersistMode.ASYNC if settings.nats_replicas == 1 else None,
+        **{**_durable(settings), "discard": api.DiscardPolicy.OLD},
+    )
+
+
+def ledger_consumer(settings: TopologySettings) -> api.ConsumerConfig:
+    """Who takes the tallies: one acknowledgement is for all that came before."""
+    return api.ConsumerConfig(
+        durable_name=NAMES.ledger_consumer,
+        deliver_policy=api.DeliverPolicy.ALL,
+        ack_policy=api.AckPolicy.ALL,
+        ack_wait=settings.nats_ack_wait_seconds,
+        max_deliver=-1,
+        max_ack_pending=_TALLIES_PENDING,
+        num_replicas=settings.nats_replicas,
+    )
+
+
+def consumer(settings: TopologySettings, name: str = NAMES.consumer) -> api.ConsumerConfig:
     """Who takes the events. Tries have no end here: the event source writes the dead letter, with its cause."""
     return api.ConsumerConfig(
-        durable_name=NAMES.consumer,
+        durable_name=name,
         deliver_policy=api.DeliverPolicy.ALL,
         ack_policy=api.AckPolicy.EXPLICIT,
         ack_wait=settings.nats_ack_wait_seconds,
@@ -76,7 +150,7 @@ async def ensure_topology(url: str, settings: TopologySettings | None = None) ->
     Raises :class:`QueueUnavailable` when the server does not answer, :class:`Misconfigured` when something that
     exists differs in a way the server does not let us change.
     """
-    declared = settings or load(TopologySettings, os.environ)
+    declared = settings or load(TopologySettings, os.environ, secret_references.read)
     client = Client()
     try:
         servers = [each.strip() for each in url.split(",")]
@@ -89,9 +163,12 @@ async def ensure_topology(url: str, settings: TopologySettings | None = None) ->
             error_cb=_ignore,
         )
         jetstream = client.jetstream()
-        for config in (events(declared), dead_letters(declared)):
+        buckets = [keys_bucket(declared)] if declared.keys == "nats" else []
+        for config in (tallies(declared), events(declared), slow(declared), dead_letters(declared), *buckets):
             await _ensure_stream(jetstream, config)
         await _ensure_consumer(jetstream, NAMES.stream, consumer(declared))
+        await _ensure_consumer(jetstream, SLOW.stream, consumer(declared, SLOW.consumer))
+        await _ensure_consumer(jetstream, NAMES.ledger_stream, ledger_consumer(declared))
     except APIError:
         raise
     except (NatsError, OSError, TimeoutError) as error:
@@ -168,7 +245,7 @@ async def _ignore(_: Exception) -> None:
 def main() -> int:
     """Create or update the topology of the server at WEIR_NATS_URL."""
     try:
-        settings = load(TopologySettings, os.environ)
+        settings = load(TopologySettings, os.environ, secret_references.read)
         asyncio.run(ensure_topology(settings.nats_url, settings))
     except (Misconfigured, QueueUnavailable) as error:
         print(error, file=sys.stderr)

@@ -1,6 +1,7 @@
 """The queues that the contract is tested on, and what each can and cannot do."""
 
 import asyncio
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 import boto3
 import nats
+import pytest
+from localstack_client.session import Session
 from moto import mock_aws
 
 from functions.shared.adapters.memory_queue import MemoryQueue
@@ -16,6 +19,7 @@ from functions.shared.adapters.sqs_queue import SqsQueue
 from functions.shared.ports import Queue
 from functions.shared.settings import QueueSettings
 from infra.nats.topology import TopologySettings, ensure_topology
+from tests.support.localstack import localstack
 from tests.support.nats import NatsServer
 
 ACK_WAIT_SECONDS = 1.0
@@ -76,16 +80,17 @@ class NatsSubject:
 
 
 class SqsSubject:
-    """Moto's SQS, in this process."""
+    """Somebody's SQS: queues of its own."""
 
     recognises_resends = False
     keeps_order = False
 
-    def __init__(self) -> None:
-        self._client: Any = boto3.client("sqs")
-        dead = self._client.create_queue(QueueName="dead")["QueueUrl"]
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        name = uuid.uuid4().hex
+        dead = self._client.create_queue(QueueName=f"dead-{name}")["QueueUrl"]
         live = self._client.create_queue(
-            QueueName="live", Attributes={"VisibilityTimeout": str(int(ACK_WAIT_SECONDS))}
+            QueueName=f"live-{name}", Attributes={"VisibilityTimeout": str(int(ACK_WAIT_SECONDS))}
         )["QueueUrl"]
         self.dead_url = dead
         settings = QueueSettings(
@@ -150,12 +155,22 @@ def on_nats(folder: Path) -> Iterator[Subject]:
 
 
 @contextmanager
-def on_sqs(_: Path) -> Iterator[Subject]:
-    """Moto, for one test."""
+def on_moto(_: Path) -> Iterator[Subject]:
+    """Moto's SQS in this process, for one test."""
     with mock_aws():
-        subject = SqsSubject()
+        subject = SqsSubject(boto3.client("sqs"))
         yield subject
         subject.queue.close()
 
 
-SUBJECTS = {"memory": memory, "nats": on_nats, "sqs": on_sqs}
+@contextmanager
+def on_localstack(_: Path) -> Iterator[Subject]:
+    """LocalStack's SQS, a server for all tests, with queues for this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", localstack())
+        subject = SqsSubject(Session(region_name=REGION).client("sqs"))
+        yield subject
+        subject.queue.close()
+
+
+SUBJECTS = {"localstack": on_localstack, "memory": memory, "nats": on_nats, "sqs": on_moto}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from functions.shared.errors import TooLarge
-from functions.shared.ports import Depth, Message, Queue, Received
+from functions.shared.ports import Backlog, Depth, Message, Queue, Received
 from tests.contract.queue_subjects import LIMIT_BYTES, MAX_ATTEMPTS, REGION, SUBJECTS, Subject
 from tests.support.polling import until
 
@@ -56,6 +56,29 @@ class TestQueue:
         assert queue.depth() == Depth(ready=0, in_flight=1, dead=0)
         queue.ack(received)
         until(lambda: queue.depth() == Depth(0, 0, 0), what="the queue is empty")
+        until(lambda: queue.backlog() == Backlog(0, 0), what="no backlog")
+
+    def test_the_backlog_is_what_is_not_settled(self, subject: Subject) -> None:
+        queue = subject.queue
+        queue.publish([Message(f"m-{number}", b"x" * 1_000) for number in range(2)])
+        assert queue.backlog().messages == 2
+        assert queue.backlog().bytes == 0 or 2_000 <= queue.backlog().bytes < 4_000
+        (taken,) = queue.receive(1, 1)
+        assert queue.backlog().messages == 2
+        queue.ack(taken)
+        until(lambda: queue.backlog().messages == 1, what="one message less")
+
+    def test_the_oldest_message_is_told_by_when_it_was_queued_until_it_is_settled(self, queue: Queue) -> None:
+        first_at = time.time_ns()
+        queue.publish([message(b"first"), message(b"second")])
+        if queue.oldest_at() is None:
+            return  # A broker that does not tell never does.
+        assert abs((queue.oldest_at() or 0) - first_at) < 60e9
+        first, second = take(queue, 2)
+        queue.ack(first)
+        until(lambda: abs((queue.oldest_at() or 0) - second.queued_at) < 1_000_000, what="the second is the oldest")
+        queue.ack(second)
+        until(lambda: queue.oldest_at() == 0, what="nothing is left")
 
     def test_nothing_to_publish(self, queue: Queue) -> None:
         assert queue.publish([]) == []
@@ -113,7 +136,7 @@ class TestQueue:
         (first,) = take(queue)
         (again,) = take(queue)
         assert (again.body, again.attempt) == (b"forgotten", 2)
-        assert again.queued_at == first.queued_at
+        assert (again.queued_at, again.id) == (first.queued_at, first.id)
 
     def test_after_the_last_try_it_is_a_dead_letter_with_its_cause(self, subject: Subject) -> None:
         queue = subject.queue

@@ -5,6 +5,8 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from functions.shared.adapters import nats_queue
+from functions.shared.adapters.nats_names import SLOW
 from functions.shared.adapters.nats_queue import HEADER_BYTES, NatsQueue
 from functions.shared.errors import QueueUnavailable, TooLarge
 from functions.shared.ports import Message
@@ -68,6 +71,16 @@ def test_acknowledged_messages_survive_kill_9(server: NatsServer, queue: NatsQue
     server.start()
     assert queue.depth().ready == 20
     assert all(result.duplicate for result in queue.publish(sent))
+
+
+def test_the_slow_lane_tells_what_waits_in_it_and_the_other_lane_does_not(server: NatsServer, queue: NatsQueue) -> None:
+    slow = NatsQueue(QueueSettings(nats_url=server.url), names=SLOW)
+    slow.publish([Message("1", b"x" * 900), Message("2", b"y")])
+    assert (slow.depth(), slow.backlog().messages) == ((2, 0, 0), 2)
+    assert slow.backlog().bytes > 900
+    assert slow.oldest_at()
+    assert (queue.depth(), queue.backlog(), queue.oldest_at()) == ((0, 0, 0), (0, 0), 0)
+    slow.close()
 
 
 def test_the_first_call_after_a_restart_succeeds(server: NatsServer, queue: NatsQueue) -> None:
@@ -221,3 +234,14 @@ def test_an_unknown_server_is_taken_for_a_usual_one() -> None:
 def test_only_a_whole_acknowledgement_is_success(answer: bytes) -> None:
     message = Msg(_client=None, data=answer)  # type: ignore[arg-type]
     assert nats_queue._puback(message, False).error
+
+
+def test_a_process_that_ends_without_closing_ends_in_silence(server: NatsServer) -> None:
+    script = (
+        "from functions.shared.adapters.nats_queue import NatsQueue\n"
+        "from functions.shared.settings import QueueSettings\n"
+        f"queue = NatsQueue(QueueSettings(nats_url={server.url!r}))\n"
+        "print(queue.depth().ready)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")

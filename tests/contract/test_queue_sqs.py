@@ -61,6 +61,18 @@ def test_without_a_known_dead_letter_queue_the_redrive_does_the_rest(url: str) -
     queue.close()
 
 
+def test_a_queue_that_delays_tells_how_much_it_does(url: str) -> None:
+    settings = QueueSettings(queue="sqs", sqs_queue_url=url)
+    queue, slow = SqsQueue(settings), SqsQueue(settings, delay_seconds=60)
+    queue.publish([Message("1", b"x")])
+    slow.publish([Message("2", b"x"), Message("3", b"x")])
+    assert slow.depth() == (2, 0, 0)
+    assert queue.depth() == (3, 0, 0)
+    assert queue.backlog().messages == slow.backlog().messages == 3
+    for one in (queue, slow):
+        one.close()
+
+
 def test_one_refused_entry_is_told_of_and_the_others_stand(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = SqsQueue(QueueSettings(queue="sqs", sqs_queue_url=url))
     answer = {"Successful": [{"Id": "0"}], "Failed": [{"Id": "1", "Code": "InternalError", "Message": "sorry"}]}

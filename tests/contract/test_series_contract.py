@@ -25,6 +25,19 @@ DAY = 86_400_000_000_000
 HOUR = 3_600_000_000_000
 NOON = 1_772_323_200_000_000_000
 ROOT = Path(__file__).parents[2]
+TEXTS = [
+    "it's",
+    "'; DROP TABLE metrics; --",
+    'a "b"',
+    "a,b=c d",
+    "line\nline",
+    "\\",
+    "\x00",
+    "é😀",
+    "",
+    "%s",
+    "x" * 70_000,
+]
 
 
 @pytest.fixture(scope="module")
@@ -181,23 +194,7 @@ def test_a_range_of_time_is_half_open_to_the_nanosecond(store: SeriesStore) -> N
     assert [within(at, at + 1), within(at + 1, at + 2), within(at - 1, at), within(at - DAY, at + DAY)] == [1, 0, 0, 1]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "it's",
-        "'; DROP TABLE metrics; --",
-        'a "b"',
-        "a,b=c d",
-        "line\nline",
-        "\\",
-        "\x00",
-        "é😀",
-        "",
-        "%s",
-        "x" * 70_000,
-    ],
-    ids=lambda text: repr(text[:12]),
-)
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: repr(text[:12]))
 def test_any_text_goes_in_and_out_and_is_found_by_itself(store: SeriesStore, name: str, text: str) -> None:
     one = session(visitor=f"{name}{text}", entry_page=text, browser=text[:1000])
     store.write(SESSIONS, [one])
@@ -207,9 +204,51 @@ def test_any_text_goes_in_and_out_and_is_found_by_itself(store: SeriesStore, nam
         assert store.query(sql, [one.visitor, one.browser]) == [(one.session_id,)]
 
 
+def as_line(row: SessionRow) -> bytes:
+    """A row as a line, written plainly."""
+
+    def text(name: str, value: object) -> str:
+        if isinstance(value, bool):
+            return f"{name}={'t' if value else 'f'}"
+        if isinstance(value, str):
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\\n")
+            return f'{name}="{escaped}"'
+        suffix = "n" if name.endswith("_at") else "i" if isinstance(value, int) else ""
+        return f"{name}={value}{suffix}"
+
+    fields = ",".join(text(name, value) for name, value in row._asdict().items() if value is not None)
+    _, _, rest = fields.partition(",")
+    return f"sessions {rest} {row.started_at}\n".encode()
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: repr(text[:12]))
+def test_lines_are_kept_as_rows_are(store: SeriesStore, name: str, text: str) -> None:
+    odd = session(visitor=f"{name}{text}", entry_page=text, browser=text[:1000], is_bounce=True, duration_seconds=0.0)
+    rows = [odd, session(user_id=None, referrer=text), session(ended_at=NOON)]
+    store.write(SESSIONS, [odd._replace(country="replaced", user_id="x")])
+    store.write_lines(SESSIONS, b"".join(map(as_line, [*rows, rows[1]])))
+    found = sessions(store, *(row.session_id for row in rows))
+    assert sorted(found) == sorted(tuple(row) for row in rows)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"sessions nosuch\n", b"Code: 241. DB::Exception: (MEMORY_LIMIT_EXCEEDED)\n", as_line(session(started_at=-1))],
+)
+def test_a_line_that_is_none_is_refused_with_all_of_its_request(store: SeriesStore, line: bytes) -> None:
+    one = session()
+    with pytest.raises(StoreRefused, match="sessions: "):
+        store.write_lines(SESSIONS, as_line(one) + line)
+    assert sessions(store, one.session_id) == []
+
+
+def test_no_lines_are_nothing_and_no_error(store: SeriesStore) -> None:
+    store.write_lines(SESSIONS, b"")
+
+
 def test_a_time_is_kept_to_the_microsecond_in_metrics(store: SeriesStore, name: str) -> None:
     store.write(METRICS, [metric(name, computed_at=NOON + 123_456_789)])
-    assert metrics(store, name)[0][-1] == NOON + 123_456_000
+    assert metrics(store, name)[0][METRICS.columns.index("computed_at")] == NOON + 123_456_000
 
 
 def test_nothing_written_is_nothing_and_no_error(store: SeriesStore, name: str) -> None:

@@ -16,16 +16,13 @@ from schemathesis.specs.openapi.checks import (
 
 from functions.serve import openapi
 from infra.local.stack import Stack
+from tests.support import fuzzing  # noqa: F401  tells of our media types
+from tests.support.keys import bearer, key_for
 from tests.support.polling import until
 
 EXAMPLES = 20
 CHECKS = [content_type_conformance, response_headers_conformance, response_schema_conformance, status_code_conformance]
 schema = schemathesis.openapi.from_dict(openapi.document())
-
-
-@schemathesis.serializer("application/x-ndjson")
-def _lines(_: Any, text: Any) -> bytes:
-    return str(text).encode("utf-8", "surrogatepass")
 
 
 # Longer than the service itself waits (`wait=stored`).
@@ -44,7 +41,9 @@ ANSWER_SECONDS = 20
     suppress_health_check=list(HealthCheck),
 )
 def test_every_request_is_answered_as_the_document_says(case: schemathesis.Case, stack: Stack) -> None:
-    answer = case.call(base_url=stack.base_url, timeout=ANSWER_SECONDS)
+    # What has no key is refused before anything else is looked at.
+    key = bearer(key_for(case.method, case.path))
+    answer = case.call(base_url=stack.base_url, timeout=ANSWER_SECONDS, headers=key)
     assert answer.status_code < 500, answer.text
     # A write tells of a bad event in its answer, and a dry run shows one: that is no rejection of the request.
     reading = case.method == "GET"
@@ -54,7 +53,8 @@ def test_every_request_is_answered_as_the_document_says(case: schemathesis.Case,
 @pytest.mark.parametrize("stack", ["nats"], indirect=True)
 def test_of_what_was_accepted_nothing_is_tried_for_ever(client: httpx.Client) -> None:
     def queue() -> Any:
-        return client.get("/api/v1/status").json()["queue"]
+        told = client.get("/api/v1/status").json()["queue"]
+        return {name: told[name] for name in ("ready", "in_flight", "dead")}
 
     # A message that no try can record comes again for more than a minute before it is a dead letter.
     until(lambda: queue() == {"ready": 0, "in_flight": 0, "dead": 0}, 20, "an empty queue")

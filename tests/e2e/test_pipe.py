@@ -1,4 +1,4 @@
-"""An event goes from an HTTP request to both tables and back out of the query API, over either broker."""
+"""An event goes from an HTTP request to both tables and back out of the query API, on every host of the API."""
 
 import gzip
 import json
@@ -10,7 +10,10 @@ import httpx
 import pytest
 
 from infra.local.stack import Stack
+from tests.e2e.hosts import on_every_host
 from tests.support.polling import until
+
+pytestmark = on_every_host
 
 
 def event(**changed: Any) -> dict[str, Any]:
@@ -93,9 +96,13 @@ def test_a_failed_event_is_replaced_by_a_good_delivery(client: httpx.Client, sta
     until(lambda: count(stack, "raw_events", sent["event_id"]) == 1, 20, "the failed row's end")
 
 
-def test_a_dry_run_shows_the_rows_and_stores_nothing(client: httpx.Client, stack: Stack) -> None:
+def test_a_dry_run_shows_the_rows_and_stores_nothing(client: httpx.Client, stack: Stack, host: str) -> None:
     sent = event()
     answer = client.post("/api/v1/events?dry_run=true", json=sent)
+    if host == "sam":
+        # Nothing answers for Lambda's API there (docs/hosts.md).
+        assert answer.status_code == 503
+        return
     assert answer.status_code == 200, answer.text
     said = answer.json()
     assert said["raw"][0]["event_id"] == said["processed"][0]["event_id"] == sent["event_id"]
@@ -112,11 +119,14 @@ def test_an_idempotency_key_gives_the_same_ids_again(client: httpx.Client) -> No
 
 @pytest.mark.parametrize("media_type", ["application/x-ndjson", "application/json", "text/plain"])
 @pytest.mark.parametrize("packed", [False, True])
-def test_every_form_of_body_is_read(client: httpx.Client, media_type: str, packed: bool) -> None:
+def test_every_form_of_body_is_read(client: httpx.Client, host: str, media_type: str, packed: bool) -> None:
     events = [event(), event()]
     text = "\n".join(map(json.dumps, events)) if "ndjson" in media_type else json.dumps(events)
     body = gzip.compress(text.encode()) if packed else text.encode()
-    answer = client.post("/api/v1/events/batch", content=body, headers={"Content-Type": media_type})
+    if packed and host == "sam" and "ndjson" in media_type:
+        # Bytes are handed over whole only under a type that does not say that these are lines (docs/hosts.md).
+        return
+    answer = client.post("/api/v1/events/batch", content=body, headers=declared(host, media_type, packed))
     assert (answer.status_code, answer.json().get("accepted")) == (202, 2)
 
 
@@ -124,6 +134,15 @@ def test_a_media_type_that_is_not_known_is_told_so(client: httpx.Client) -> None
     answer = client.post("/api/v1/events", data={"event_type": "x"})
     assert answer.status_code == 415
     assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+def declared(host: str, media_type: str, packed: bool) -> dict[str, str]:
+    """What says that a body is gzip where its own first bytes are not enough."""
+    if packed and host == "sam":
+        return {"Content-Type": "application/gzip"}
+    if packed and host == "process":
+        return {"Content-Type": media_type, "Content-Encoding": "gzip"}
+    return {"Content-Type": media_type}
 
 
 GOOD = json.dumps(event()).encode()
@@ -146,9 +165,11 @@ GOOD = json.dumps(event()).encode()
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_malformed_body_is_answered_with_a_problem_that_names_the_fault(
-    client: httpx.Client, body: bytes, status: int, code: str
+    client: httpx.Client, host: str, body: bytes, status: int, code: str
 ) -> None:
-    answer = client.post("/api/v1/events/batch", content=body, headers={"Content-Type": "application/json"})
+    whole = body.startswith(b"\x1f\x8b") and host != "laptop"
+    media_type = "application/gzip" if whole else "application/json"
+    answer = client.post("/api/v1/events/batch", content=body, headers={"Content-Type": media_type})
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"].startswith("application/problem+json")
     assert answer.headers["x-request-id"]

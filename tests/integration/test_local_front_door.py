@@ -18,9 +18,11 @@ from yarl import URL
 from infra.local.front_door import upstream
 from infra.local.front_door.door import Door, Limits
 from infra.local.front_door.gate import Gate
+from infra.local.front_door.patience import HastyServer
 from infra.local.front_door.upstream import UpstreamFile
 
-LIMITS = Limits(request_bytes=1_000, inflated_bytes=2_000)
+LIMITS = Limits(request_bytes=1_000, inflated_bytes=2_000, body_seconds=1.0)
+HEADERS_SECONDS = 0.5
 ROUTES = [("POST", "/api/v1/events", "collect"), ("GET", "/api/v1/events", "serve"), ("GET", "/health", "serve")]
 JSON = {"Content-Type": "application/json"}
 Api = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -47,7 +49,9 @@ async def a_door(
         upstream.write(folder / "upstream.json", f"{at}/stage" if url == "" else url, ROUTES)
         gates = {name: Gate(2, 10, 5) for name in ("collect", "serve", "waiting")}
         door = Door(UpstreamFile(folder / "upstream.json"), session, LIMITS, gates)
-        front, base = await _listen(web.Server(door.handle, auto_decompress=False))
+        front, base = await _listen(
+            HastyServer(door.handle, HEADERS_SECONDS, auto_decompress=False, lingering_time=0.5)
+        )
         try:
             yield base, client
         finally:
@@ -262,3 +266,81 @@ def test_no_more_are_let_in_than_the_gate_holds(tmp_path: Path) -> None:
     # Two were inside and ten waited; the others were told to come back.
     assert statuses.count(200) == 12
     assert statuses.count(503) == 8
+
+
+def slowly(base: str, *parts: bytes) -> Coroutine[Any, Any, tuple[bytes, float]]:
+    """All that comes back on a connection that sends these and then nothing, and after how many seconds it ended."""
+
+    async def sending() -> tuple[bytes, float]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", URL(base).port)
+        began = asyncio.get_running_loop().time()
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        return answer, asyncio.get_running_loop().time() - began
+
+    return sending()
+
+
+POST = b"POST /api/v1/events HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    "begun", [POST + b"Content-Length: 900\r\n\r\n{", POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"]
+)
+def test_a_body_that_does_not_come_is_waited_for_so_long_and_told(tmp_path: Path, begun: bytes) -> None:
+    async def scene() -> tuple[bytes, float]:
+        async with a_door(tmp_path) as (base, _):
+            return await slowly(base, begun)
+
+    answer, seconds = asyncio.run(scene())
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"did not come within 1 s" in answer
+    assert b"connection: close" in answer.lower()
+    assert seconds >= 0.8 * LIMITS.body_seconds
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /hea", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Sl"])
+def test_a_request_that_does_not_come_is_waited_for_so_long(tmp_path: Path, begun: bytes) -> None:
+    async def scene() -> tuple[bytes, float]:
+        async with a_door(tmp_path) as (base, _):
+            return await slowly(base, begun)
+
+    answer, seconds = asyncio.run(scene())
+    assert answer == b""
+    # The door began to count a moment before.
+    assert 0.8 * HEADERS_SECONDS <= seconds < 5
+
+
+def test_slow_connections_keep_nobody_waiting(tmp_path: Path) -> None:
+    async def scene() -> int:
+        async with a_door(tmp_path) as (base, client):
+            body = POST + b"Content-Length: 900\r\n\r\n{"
+            slow = [asyncio.create_task(slowly(base, begun)) for begun in (body, b"GET /hea") * 100]
+            await asyncio.sleep(0)
+            status = 0
+            for _ in range(20):
+                async with client.get(base + "/health") as response:
+                    status = max(status, response.status)
+            waiting = sum(not task.done() for task in slow)
+            await asyncio.gather(*slow)
+            assert waiting
+            return status
+
+    assert asyncio.run(scene()) == 200
+
+
+def test_a_connection_that_has_asked_once_is_kept(tmp_path: Path) -> None:
+    async def scene() -> list[int]:
+        async with a_door(tmp_path) as (base, client):
+            found = []
+            for pause in (0.0, 2 * HEADERS_SECONDS):
+                await asyncio.sleep(pause)
+                async with client.get(base + "/health") as response:
+                    found.append(id(response.connection and response.connection.transport))
+            return found
+
+    first, second = asyncio.run(scene())
+    assert first == second

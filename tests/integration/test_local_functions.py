@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import os
 import shutil
+import signal
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from infra.local.functions import client, client_errors
 from infra.local.paths import ROOT
-from infra.local.stack import EVERYTHING, FREE, Stack
+from infra.local.stack import ENGINES, EVERYTHING, FREE, Stack
+from tests.support.keys import bearer, key_for
 from tests.support.polling import until
 
 pytestmark = pytest.mark.engines
@@ -43,7 +48,8 @@ def ask(stack: Stack, method: str, path: str, body: Any = None) -> tuple[int, ht
     connection = http.client.HTTPConnection(stack.base_url.removeprefix("http://"), timeout=40)
     try:
         content = None if body is None else json.dumps(body)
-        connection.request(method, path, content, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json", **bearer(key_for(method, path.partition("?")[0]))}
+        connection.request(method, path, content, headers)
         response = connection.getresponse()
         return response.status, response.headers, json.loads(response.read() or b"null")
     finally:
@@ -62,7 +68,7 @@ def test_each_route_of_the_template_is_answered_by_its_function(stack: Stack) ->
     for method, path, _ in stack.functions.routes():
         filled = path.replace("{event_id}", str(uuid.UUID(int=1))).replace("{batch_id}", str(uuid.UUID(int=1)))
         connection = http.client.HTTPConnection(stack.base_url.removeprefix("http://"), timeout=40)
-        connection.request(method, filled)
+        connection.request(method, filled, headers=bearer(key_for(method, path)))
         response = connection.getresponse()
         body = response.read()
         connection.close()
@@ -79,9 +85,111 @@ def test_a_crashed_emulator_comes_back_with_its_functions(stack: Stack) -> None:
     until(lambda: ask(stack, "POST", "/api/v1/events", EVENT)[0] == 202, 20, "a working API")
 
 
+def test_a_function_reads_a_secret_by_its_reference(stack: Stack) -> None:
+    assert stack.functions is not None
+    stack.functions.secrets = {"QuestdbPasswordSecret": "quest"}
+    before = stack.kill("emulator")
+    stack.wait_back("emulator", before)
+    until(lambda: ask(stack, "GET", "/ready")[0] == 200, 20, "engines that answer")
+    variables = stack.functions.environment("serve")
+    assert variables["WEIR_QUESTDB_PASSWORD_SECRET"].endswith(":parameter/weir/QuestdbPasswordSecret")
+    assert "quest" not in variables.values()
+
+
+def test_alarms_go_off_when_a_function_fails_is_throttled_or_tells_of_what_is_amiss(stack: Stack) -> None:
+    lambdas, watch = client("lambda", stack.emulator_url), client("cloudwatch", stack.emulator_url)
+
+    def states(told: dict[str, float]) -> dict[str, str]:
+        # What CloudWatch makes of a function's metrics line; the emulator looks at its alarms when it takes a metric.
+        dimensions = [{"Name": "service", "Value": "measure"}]
+        data = [{"MetricName": name, "Value": value, "Dimensions": dimensions} for name, value in told.items()]
+        watch.put_metric_data(Namespace="Weir", MetricData=data)
+        return {one["MetricName"]: one["StateValue"] for one in watch.describe_alarms()["MetricAlarms"]}
+
+    calm = {"DeadLetters": 0.0, "SinceDoneSeconds": 60.0, "UnmeasuredSeconds": 5.0, "OldestMessageSeconds": 1.0}
+    found = states(calm)
+    assert {found[name] for name in calm} == {"OK"}
+    assert lambdas.invoke(FunctionName="weir-enrich", Payload=b"[]")["FunctionError"]
+    lambdas.put_function_concurrency(FunctionName="weir-measure", ReservedConcurrentExecutions=0)
+    with pytest.raises(client_errors()):
+        lambdas.invoke(FunctionName="weir-measure", Payload=b"{}")
+    lambdas.delete_function_concurrency(FunctionName="weir-measure")
+    amiss = {"DeadLetters": 1.0, "SinceDoneSeconds": 2000.0, "UnmeasuredSeconds": 1000.0, "LedgerDifference": 3.0}
+    amiss |= {"OldestMessageSeconds": 700.0, "Unaccounted": 2.0}
+    found = states(amiss)
+    assert {found[name] for name in (*amiss, "Errors", "Throttles")} == {"ALARM"}
+
+
 def test_what_the_functions_log_is_in_a_file(stack: Stack) -> None:
+    # The emulator keeps log lines in memory, and the tests above let it crash.
+    assert ask(stack, "POST", "/api/v1/events", EVENT)[0] == 202
     log = stack.logs_dir / "functions.log"
     until(lambda: log.exists() and "collect {" in log.read_text(), 20, "a line of collect in the log")
+
+
+def test_a_prometheus_server_reads_the_functions_metrics(stack: Stack) -> None:
+    def exposed() -> str:
+        with urllib.request.urlopen(f"{stack.base_url}/metrics", timeout=10) as answer:
+            assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            return str(answer.read().decode())
+
+    until(lambda: 'weir_events_accepted_total{service="collect"}' in exposed(), 20, "what collect has taken")
+    told = exposed()
+    assert {f'weir_engine_up{{engine="{name}"}} 1' for name in ENGINES} <= set(told.splitlines())
+    counted = dict(line.rsplit(" ", 1) for line in told.splitlines() if line.startswith("weir_event_source_"))
+    pulled, tries, acked = (
+        int(counted[f"weir_event_source_{name}_total"])
+        for name in ("messages_pulled", "message_tries", "messages_acked")
+    )
+    assert pulled >= tries >= acked > 0
+
+
+def test_a_prometheus_server_sees_that_an_engine_is_away(stack: Stack) -> None:
+    def up() -> str:
+        with urllib.request.urlopen(f"{stack.base_url}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return next(line for line in lines if line.startswith('weir_engine_up{engine="questdb"}'))[-1]
+
+    pid = stack.running["questdb"].pid
+    assert pid is not None
+    # Stopped, not killed: a killed one is back before anybody looks.
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        until(lambda: up() == "0", 30, "QuestDB seen to be away")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: up() == "1", 30, "QuestDB seen to be back")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WEIR_CLICKHOUSE_URL", ""),
+        ("WEIR_CLICKHOUSE_PASSWORD_SECRET", "arn:aws:ssm:us-east-1:000000000000:parameter/weir/none"),
+        ("WEIR_NATS_URL_SECRET", "arn:aws:secretsmanager:us-east-1:000000000000:secret:none-AbCdEf"),
+        ("WEIR_QUEUE", "kafka"),
+    ],
+)
+def test_a_bad_parameter_is_named_in_the_log_and_the_client_told_to_come_again(
+    stack: Stack, name: str, value: str
+) -> None:
+    lambdas = client("lambda", stack.emulator_url)
+    given = lambdas.get_function_configuration(FunctionName="weir-collect")["Environment"]
+    log = stack.logs_dir / "functions.log"
+    before = log.stat().st_size
+    bad = {"Variables": {**given["Variables"], name: value}}
+    lambdas.update_function_configuration(FunctionName="weir-collect", Environment=bad)
+    try:
+        status, headers, answer = ask(stack, "POST", "/api/v1/events", EVENT)
+    finally:
+        lambdas.update_function_configuration(FunctionName="weir-collect", Environment=given)
+    assert (status, headers["Content-Type"], headers["Retry-After"]) == (503, "application/problem+json", "5")
+    assert answer["detail"].startswith("The service is not set up correctly.")
+    assert "Traceback" not in json.dumps(answer)
+    assert name not in json.dumps(answer)
+    until(lambda: f'"detail":"{name}: ' in log.read_text()[before:], 20, f"{name} in the log")
+    assert "Traceback" not in log.read_text()[before:]
+    assert ask(stack, "POST", "/api/v1/events", EVENT)[0] == 202
 
 
 def test_an_edit_reaches_the_running_function(stack: Stack, said: list[str]) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,6 +144,26 @@ def test_a_service_that_cannot_start_says_why(tmp_path: Path) -> None:
         supervised.wait_ready()
     supervised.join()
     guardian.close()
+
+
+def test_a_service_that_says_it_is_lost_is_started_anew(tmp_path: Path) -> None:
+    guardian, lost = processes.Guardian(), threading.Event()
+    service = processes.Service(
+        "sleeper", ["sleep", "60"], {}, tmp_path / "log", is_ready=lambda: True, is_lost=lost.is_set
+    )
+    supervised = processes.Supervised(service, guardian, lambda: None)
+    try:
+        supervised.start()
+        supervised.wait_ready()
+        first = supervised.pid
+        lost.set()
+        until(lambda: supervised.pid != first, 20, "another process")
+        lost.clear()
+        until(lambda: supervised.state == "ready", 20, "the service")
+    finally:
+        supervised.stop()
+        supervised.join()
+        guardian.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])

@@ -12,6 +12,7 @@ import pytest
 
 from functions.measure.metrics import definitions
 from functions.measure.metrics.compile import Plan
+from functions.measure.metrics.names import MOST_NAMES
 from functions.measure.metrics.update import Changed, MetricsUpdater
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.adapters.memory_series import MemorySeries
@@ -39,7 +40,8 @@ class World:
 
     def __init__(self, store: Store) -> None:
         self.stitched = Stitched(store.client)
-        for table in ("metric_states", "metric_touched", "metric_progress", "visitor_first_rows"):
+        states = ("metric_states", "metric_touched", "metric_progress", "visitor_first_rows", "tracked_event_names")
+        for table in states:
             store.client.command(f"TRUNCATE TABLE {table}")
         self.client = store.client
         self.series = MemorySeries()
@@ -81,7 +83,7 @@ def touched(before: Sequence[Event], after: Sequence[Event]) -> Changed:
     events = set(before) ^ set(after)
     old, new = ({(s.session_id, s.started_at, tuple(s.events)) for s in sessions_of(one)} for one in (before, after))
     seconds = {event.at // SECOND for event in events} | {start // SECOND for _, start, _ in old ^ new}
-    return Changed("SELECT arrayJoin({seconds:Array(UInt32)})", {"seconds": sorted(seconds)})
+    return Changed("SELECT arrayJoin({seconds:Array(UInt32)}), 'all'", {"seconds": sorted(seconds)})
 
 
 def agree(world: World, events: Sequence[Event]) -> None:
@@ -124,7 +126,7 @@ def test_a_rebuild_of_what_stands_changes_nothing(store: Store) -> None:
     assert (again.groups, again.exported) == (0, 0)
 
 
-@pytest.mark.parametrize("stop", [1, 2, 3, 6, 10, 11, 12])
+@pytest.mark.parametrize("stop", [1, 2, 3, 4, 7, 11, 13, 14])
 def test_what_a_death_left_half_done_is_finished_by_the_next(store: Store, stop: int) -> None:
     world, events = World(store), random_events(7, 60, SINCE, DAY)
     world.change([], events[:40])
@@ -134,6 +136,35 @@ def test_what_a_death_left_half_done_is_finished_by_the_next(store: Store, stop:
         world.updater.update(touched(events[:40], events))
     world.database.until = None
     world.updater.update()
+    agree(world, events)
+
+
+def test_a_clock_set_back_after_a_death_leaves_no_state_of_the_dead(store: Store) -> None:
+    # In order of time and all alike, so that no first session becomes another.
+    alike = {"country": "DE", "device_type": "mobile", "is_bot": False}
+    events = [Event(**{**vars(one), **alike}) for one in random_events(7, 60, SINCE, 1_200)]
+    events.sort(key=lambda one: one.order)
+    world, clock = World(store), [1_000]
+    world.updater = MetricsUpdater(world.database, world.series, PLAN, lambda: clock[0])
+    world.change([], events[:40])
+    world.stitched.put(events[:50])
+    world.updater.note(touched(events[:40], events[:50]))
+    clock[0], world.database.until = 10**9, 9
+    with pytest.raises(StoreUnavailable):
+        world.updater.merge()
+    clock[0], world.database.until = 500, None
+    world.change(events[:50], events)
+    agree(world, events)
+
+
+def test_what_is_done_is_forgotten_and_numbers_go_on_from_there(store: Store) -> None:
+    world, events = World(store), random_events(7, 60, SINCE, DAY)
+    for many in range(10, 60, 10):
+        world.change(events[: many - 10], events[:many])
+        world.updater.tidy(keep=3)
+    for table in ("metric_touched", "metric_progress"):
+        assert world.client.command(f"SELECT count() FROM {table}") <= 3
+    world.change(events[:50], events)
     agree(world, events)
 
 
@@ -156,3 +187,20 @@ def test_test_events_are_kept_apart(store: Store) -> None:
     world.updater.rebuild(SINCE, SINCE + DAY)
     assert {dict(tags)["environment"] for _, _, _, tags in world.values()} == {"test"}
     agree(world, events)
+
+
+def test_names_beyond_the_first_are_counted_together_and_a_rebuild_says_the_same(store: Store) -> None:
+    world = World(store)
+    events = [
+        Event(**{**vars(one), "event_name": f"name {number % 60}" if number > 9 else "often"})
+        for number, one in enumerate(random_events(13, 300, SINCE, DAY))
+    ]
+    world.change([], events[:40])
+    world.change(events[:40], events)
+    volumes = {key: value for key, value in world.values().items() if key[:2] == ("quality.volume", "1d")}
+    named = {dict(key[3])["event_name"]: value for key, value in volumes.items() if "event_name" in dict(key[3])}
+    assert len(named) == MOST_NAMES + 1
+    assert named["often"] == 10
+    assert sum(named.values()) == len(events)
+    again = world.updater.rebuild(SINCE, SINCE + DAY)
+    assert (again.groups, again.exported) == (0, 0)

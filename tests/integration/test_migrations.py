@@ -10,7 +10,7 @@ import pytest
 
 from functions.enrich.tables import Place
 from functions.shared.adapters.clickhouse_tables import ClickHouseTables
-from functions.shared.settings import StoreSettings
+from functions.shared.settings import RetentionSettings, StoreSettings
 from infra.clickhouse.migrate import migrate, migrations, render
 from schemas.rows import ProcessedRow, RawRow
 from tests.support.clickhouse import ClickHouse
@@ -93,3 +93,29 @@ def test_for_a_cluster_every_table_is_replicated_on_it() -> None:
 def test_a_name_that_is_none_is_refused_before_it_reaches_the_server(name: str) -> None:
     with pytest.raises(ValueError, match="no name"):
         migrate("http://127.0.0.1:1", name)
+
+
+def test_rows_are_kept_as_long_as_the_settings_say_and_a_second_run_changes_nothing(engine: ClickHouse) -> None:
+    def told(settings: RetentionSettings) -> list[str]:
+        return [name for name in migrate(engine.url, "kept", retention=settings) if name.startswith("retention")]
+
+    assert told(RetentionSettings()) == []
+    days = RetentionSettings(retention_events_days=30, retention_metrics_days=400)
+    assert told(days) == ["retention of raw_events", "retention of processed_events", "retention of metric_states"]
+    assert told(days) == []
+    with clickhouse_connect.get_client(dsn=engine.url, database="kept") as client:
+        for age in (29, 31):
+            client.command(
+                "INSERT INTO raw_events (event_id, timestamp, received_at)"
+                f" SELECT generateUUIDv4(), now64(9) - INTERVAL 10 YEAR, now64(9) - INTERVAL {age} DAY"
+            )
+        client.command("OPTIMIZE TABLE raw_events FINAL")
+        assert client.command("SELECT count() FROM raw_events") == 1
+        assert told(RetentionSettings(retention_events_days=7)) == [
+            "retention of raw_events",
+            "retention of processed_events",
+            "retention of metric_states",
+        ]
+        client.command("OPTIMIZE TABLE raw_events FINAL")
+        assert client.command("SELECT count() FROM raw_events") == 0
+    assert told(RetentionSettings()) == ["retention of raw_events", "retention of processed_events"]

@@ -5,10 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
+from infra.clickhouse.migrate import migrate
 from tests.support.polling import until
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +42,10 @@ class ClickHouse:
         except httpx.HTTPError:
             return False
 
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
     def kill(self) -> None:
         """kill -9."""
         self._end(signal.SIGKILL)
@@ -52,3 +59,15 @@ class ClickHouse:
             self._process.send_signal(sign)
             self._process.wait(timeout=30)
             self._process = None
+
+
+@contextmanager
+def with_tables(folder: Path) -> Iterator[ClickHouse]:
+    """A server with Weir's tables in the database `weir`, until the end, however that comes."""
+    server = ClickHouse(folder / "data")
+    try:
+        server.start()
+        migrate(server.url, "weir")
+        yield server
+    finally:
+        server.stop()

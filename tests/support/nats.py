@@ -1,13 +1,17 @@
 """A real nats-server for tests: on a free port, in a folder of its own, ready when it says so, and killable."""
 
+import asyncio
 import shutil
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra.nats import server_conf
+from infra.nats.topology import ensure_topology
 
 READY_SECONDS = 10.0
 
@@ -72,3 +76,14 @@ class NatsServer:
                 return probe.recv(4) == b"INFO"
         except OSError:
             return False
+
+
+@contextmanager
+def with_streams(folder: Path) -> Iterator[NatsServer]:
+    """A server with Weir's streams, until the end, however that comes."""
+    server = NatsServer(folder).start()
+    try:
+        asyncio.run(ensure_topology(server.url))
+        yield server
+    finally:
+        server.kill()

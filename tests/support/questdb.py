@@ -46,6 +46,10 @@ class QuestDb:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
     def kill(self) -> None:
         """kill -9."""
         self._end(signal.SIGKILL)

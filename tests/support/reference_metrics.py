@@ -16,7 +16,9 @@ _ALL = ("platform", "event_type", "country", "device_type")
 _NO_TYPE = ("platform", "country", "device_type")
 
 
-def metrics(events: Sequence[Event], sessions: Sequence[Session]) -> dict[Key, float]:
+def metrics(
+    events: Sequence[Event], sessions: Sequence[Session], failed_events: Sequence[Event] = ()
+) -> dict[Key, float]:
     """Each value by metric, interval, start of the window in nanoseconds, and tags."""
     found: dict[Key, float] = {}
     people = [event for event in events if not event.is_bot]
@@ -30,8 +32,7 @@ def metrics(events: Sequence[Event], sessions: Sequence[Session]) -> dict[Key, f
                 groups: dict[tuple[int, tuple[tuple[str, str], ...]], list[Any]] = defaultdict(list)
                 for thing in things:
                     tags = [("environment", _first(thing).environment)]
-                    if cut:
-                        tags.append((cut, _tag(thing, cut) or "unknown"))
+                    tags += [(one, _tag(thing, one) or "unknown") for one in cut.split("+")] if cut else []
                     groups[(_at(thing) // length * length, tuple(sorted(tags)))].append(thing)
                 for (start, tags_of), members in groups.items():
                     worth = value(members)
@@ -51,10 +52,31 @@ def metrics(events: Sequence[Event], sessions: Sequence[Session]) -> dict[Key, f
     revenue = lambda all_: float(sum(Fraction(str(one.amount)) for one in all_))  # noqa: E731
     measure("revenue", paid, revenue, _1m=[], _1h=_NO_TYPE, _1d=_NO_TYPE)
     for level, name in ((0.5, "ingestion_lag_p50"), (0.95, "ingestion_lag_p95")):
-        lag = _quantile(level, lambda one: _three_digits(one.lag_ms))
+        lag = _quantile(level, lambda one: _digits(one.lag_ms, 3))
         measure(name, events, lag, _1m=[], _1h=["platform"], _1d=["platform"])
     failed = {"_1m": [], "_1h": ["platform", "event_type"], "_1d": ["platform", "event_type"]}
-    measure("failed_share", events, lambda _: 0.0, **failed)
+    measure("failed_share", [*events, *failed_events], _share(lambda one: one.failed), **failed)
+
+    measure(
+        "quality.volume",
+        [*events, *failed_events],
+        len,
+        **dict.fromkeys(("_1h", "_1d"), ("event_name", "key_id+platform")),
+    )
+    # Nothing here has a schema; tests/integration/test_quality.py is about those that have.
+    measure(
+        "quality.schema_violation_share",
+        [*events, *failed_events],
+        lambda _: 0.0,
+        **dict.fromkeys(("_1h", "_1d"), ("event_name",)),
+    )
+    skewed = [event for event in events if event.skew_ms is not None]
+    for level, name in ((0.5, "quality.clock_skew_p50"), (0.95, "quality.clock_skew_p95")):
+        skew = _quantile(level, lambda one: _digits(one.skew_ms, 2))
+        measure(name, skewed, skew, _1h=["platform"], _1d=["platform"])
+    bought = [event for event in people if event.event_type == "purchase"]
+    missing = _share(lambda one: one.amount is None)
+    measure("quality.null_share.amount", bought, missing, _1h=["platform"], _1d=["platform"])
 
     measure("sessions", visits, len, _1m=[], _1h=_NO_TYPE, _1d=_NO_TYPE)
     coarse: dict[str, Any] = {"_1h": _NO_TYPE, "_1d": _NO_TYPE}
@@ -72,11 +94,11 @@ def metrics(events: Sequence[Event], sessions: Sequence[Session]) -> dict[Key, f
 
 
 def _firsts(visits: Sequence[Session]) -> set[str]:
-    first: dict[str, Session] = {}
+    first: dict[tuple[str, str], Session] = {}
     for session in visits:
-        known = first.get(session.visitor)
-        if known is None or session.started_at < known.started_at:
-            first[session.visitor] = session
+        who = (session.events[0].environment, session.visitor)
+        if who not in first or session.started_at < first[who].started_at:
+            first[who] = session
     return {session.session_id for session in first.values()}
 
 
@@ -107,6 +129,6 @@ def _quantile(level: float, value: Callable[[Any], float]) -> Callable[[list[Any
     return of
 
 
-def _three_digits(value: int) -> int:
-    power = 10 ** max(0, len(str(value)) - 3)
-    return value // power * power
+def _digits(value: int, digits: int) -> int:
+    power = 10 ** max(0, len(str(abs(value))) - digits)
+    return int(value / power) * power

@@ -32,8 +32,14 @@ class Event:
     is_bot: bool = False
     amount: float | None = None
     lag_ms: int = 0
+    skew_ms: int | None = None
     session_id: str = ids.NIL
     environment: str = "live"
+    failed: bool = False
+
+    @property
+    def key_id(self) -> str:
+        return self.environment
 
     @property
     def order(self) -> tuple[int, str]:
@@ -65,14 +71,15 @@ class Session:
 
 
 def sessions_of(events: Sequence[Event]) -> list[Session]:
-    """The sessions of the contract: by visitor, cut by gaps and by length."""
+    """The sessions of the contract: by environment and visitor, cut by gaps and by length."""
     found: list[Session] = []
-    current: dict[str, Session] = {}
+    current: dict[tuple[str, str], Session] = {}
     for event in sorted(events, key=lambda one: one.order):
-        session = current.get(event.visitor)
+        who = (event.environment, event.visitor)
+        session = current.get(who)
         if session is None or event.at - session.events[-1].at > GAP or event.at - session.events[0].at >= LONGEST:
             identity = ids.named("session", f"{event.visitor}:{event.event_id}")
-            session = current[event.visitor] = Session(identity, event.visitor)
+            session = current[who] = Session(identity, event.visitor)
             found.append(session)
         session.events.append(event)
     return found
@@ -100,6 +107,7 @@ def random_events(seed: int, count: int, since: int, seconds: int, visitors: int
                 is_bot=chance.random() < 0.1,
                 amount=chance.choice((None, 0.0, 9.99, 0.1, 1e3, -5.5)) if kind == "purchase" else None,
                 lag_ms=chance.choice((0, 7, 999, 1_234, 56_789)),
+                skew_ms=chance.choice((None, 0, -999, 1_234, 56_789)),
             )
         )
     return found
@@ -166,7 +174,7 @@ def _processed(event: Event) -> dict[str, Any]:
     return {
         "event_id": event.event_id,
         "raw_event_id": event.event_id,
-        "key_id": event.environment,
+        "key_id": event.key_id,
         "timestamp": str(event.at),
         "received_at": str(event.at),
         "processed_at": str(event.at + event.lag_ms * 1_000_000),
@@ -177,10 +185,11 @@ def _processed(event: Event) -> dict[str, Any]:
         "device_type": event.device_type,
         "is_bot": event.is_bot,
         "properties_text": properties,
+        "metrics_text": "{}" if event.skew_ms is None else orjson.dumps({"clock_skew_ms": event.skew_ms}).decode(),
     }
 
 
 def _raw(event: Event) -> dict[str, Any]:
     names = ("event_id", "platform", "event_type", "event_name")
     row = {name: getattr(event, name) for name in names}
-    return {**row, "key_id": event.environment, "timestamp": str(event.at), "processing_status": "processed"}
+    return {**row, "key_id": event.key_id, "timestamp": str(event.at), "processing_status": "processed"}

@@ -3,17 +3,24 @@
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 
 from tests.support.nats import free_port
 
 
-class TcpProxy:
-    """Forwards to a port of 127.0.0.1. ``cut_answers`` and ``swallow`` may be set while connections are open."""
+def _as_it_is(data: bytes) -> bytes:
+    return data
 
-    def __init__(self, target_port: int) -> None:
-        self.port = free_port()
+
+class TcpProxy:
+    """Forwards to a port of 127.0.0.1. ``cut_answers``, ``swallow`` and ``rewrite`` may be set while connections are
+    open; ``rewrite`` changes what clients send. A target that is away is as away for the clients."""
+
+    def __init__(self, target_port: int, port: int = 0) -> None:
+        self.port = port or free_port()
         self.cut_answers = 0
         self.swallow = False
+        self.rewrite: Callable[[bytes], bytes] = _as_it_is
         self._target = target_port
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._open = [self._listener]
@@ -26,15 +33,22 @@ class TcpProxy:
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
 
+    def plainly(self) -> None:
+        """Forward all again as it is."""
+        self.rewrite, self.cut_answers = _as_it_is, 0
+
     def _accept(self) -> None:
         while True:
             try:
                 client, _ = self._listener.accept()
-                self._open.append(client)
-                server = socket.create_connection(("127.0.0.1", self._target))
-                self._open.append(server)
             except OSError:
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                client.close()
+                continue
+            self._open += [client, server]
             # What was opened before the swallowing began stays silent; what is opened later works.
             silenced = threading.Event()
             for source, sink, answers in ((client, server, False), (server, client, True)):
@@ -51,7 +65,7 @@ class TcpProxy:
                 if answers and self.cut_answers and b'"seq"' in data:
                     self.cut_answers -= 1
                     break
-                sink.sendall(data)
+                sink.sendall(data if answers else self.rewrite(data))
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

@@ -9,21 +9,28 @@ from functions.enrich.tables import Place, StoredRow
 from functions.shared.adapters.memory_tables import MemoryTables
 from functions.shared.errors import StoreUnavailable
 from functions.shared.ports import WriteReport
-from schemas.rows import Delivery
+from schemas.rows import Delivery, LedgerRow
 
 Fate = Literal["runs", "dies before", "dies after", "dies half way", "dies at work"]
 FATES: tuple[Fate, ...] = ("runs", "dies before", "dies after", "dies half way", "dies at work")
-_WRITES = ("claim", "insert_processed", "insert_raw", "remove", "touch")
+_WRITES = ("claim", "insert_processed", "insert_raw", "note", "remove", "touch")
 _INSERTS = ("insert_processed", "insert_raw")
 
 
 class World:
     """One store, its writers, and the statements whose writers are dead but which the store still executes."""
 
-    def __init__(self, blocks: Sequence[Sequence[Delivery]], new_attempt: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        blocks: Sequence[Sequence[Delivery]],
+        new_attempt: Callable[[], str],
+        parts: Sequence[Sequence[LedgerRow]] = (),
+    ) -> None:
+        """``parts`` are each block's messages for the ledger."""
         self.tables = MemoryTables()
         self.at_work: list[tuple[str, str, Callable[[], None]]] = []
-        self.writers = [_Writer(self, block, new_attempt) for block in blocks]
+        told = parts or [()] * len(blocks)
+        self.writers = [_Writer(self, *each, new_attempt) for each in zip(blocks, told, strict=True)]
 
     def run(self, choices: Iterator[int], fates: Iterator[Fate]) -> list[WriteReport]:
         """Let the writers take steps until each has recorded its block, dead ones coming again; their reports."""
@@ -51,10 +58,13 @@ class World:
 class _Writer(threading.Thread):
     """Records one block, again and again until it is acknowledged. Only ever one writer runs."""
 
-    def __init__(self, world: World, block: Sequence[Delivery], new_attempt: Callable[[], str]) -> None:
+    def __init__(
+        self, world: World, block: Sequence[Delivery], parts: Sequence[LedgerRow], new_attempt: Callable[[], str]
+    ) -> None:
         super().__init__(daemon=True)
         self._world = world
         self._block = block
+        self._parts = parts
         self._new_attempt = new_attempt
         self._turn = threading.Semaphore(0)
         self._back = threading.Semaphore(0)
@@ -77,7 +87,7 @@ class _Writer(threading.Thread):
         try:
             while not self.done:
                 try:
-                    self.report = Recorder(_Steps(self), self._attempt).record(self._block)
+                    self.report = Recorder(_Steps(self), self._attempt).record(self._block, self._parts)
                     self.done = True
                 except StoreUnavailable:
                     continue

@@ -1,5 +1,10 @@
 """What a cluster's name changes: durable inserts on most replicas, reads that know them, replicated tables."""
 
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +13,8 @@ from functions.shared.adapters.clickhouse_tables import ClickHouseTables
 from functions.shared.errors import Misconfigured
 from functions.shared.settings import EnrichSettings, StoreSettings, load
 from infra.clickhouse.migrate import render
+
+ROOT = Path(__file__).parents[2]
 
 
 def sent(cluster: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -38,3 +45,44 @@ def test_migrations_make_replicated_tables_on_it() -> None:
     assert render(text, "events") == [
         "CREATE TABLE t ON CLUSTER events (a Int8) ENGINE = ReplicatedMergeTree ORDER BY a"
     ]
+
+
+def module_texts(path: Path) -> Iterator[str]:
+    """The texts that a module has, with its own names and those it imports put into them."""
+    source = path.read_text()
+    if not re.search("ALTER TABLE|DELETE", source):
+        return
+    tree = ast.parse(source)
+    known = vars(importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)))
+    parts = {id(value) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for value in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(_text(value, known) for value in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
+            yield node.value
+
+
+def _text(node: ast.expr, known: dict[str, Any]) -> str:
+    if isinstance(node, ast.FormattedValue):
+        source = ast.unparse(node.value)
+        return str(known.get(source, f"<{source}>"))
+    return str(ast.literal_eval(node))
+
+
+# What cannot be a query: lists of values, and a statement that is looked at where it is written.
+LITERAL = re.compile(r"<(_are\(doomed\)|_listed\(\w+\)|merged|table|place|statement)>")
+MUTATION = re.compile(r"\b(ALTER TABLE .*\b(DELETE|UPDATE)\b.*|DELETE FROM .*)\bWHERE\b", re.DOTALL)
+
+
+def mutations() -> list[str]:
+    found = [text for path in sorted((ROOT / "functions").rglob("*.py")) for text in module_texts(path)]
+    return [text for text in found if MUTATION.search(text)]
+
+
+def test_a_mutation_that_asks_a_query_says_that_all_replicas_come_to_the_same() -> None:
+    """A replicated table refuses it otherwise, and a test without a cluster would never know."""
+    found = mutations()
+    assert len(found) >= 8
+    asking = [text for text in found if re.search(r"\bSELECT\b|<\w", LITERAL.sub("", text))]
+    assert [text for text in asking if "allow_nondeterministic_mutations = 1" not in text] == []
+    assert any("DELETE" in text and "<where>" in text for text in asking), "that of the erasures"

@@ -177,21 +177,25 @@ class TestBodies:
 class TestSettling:
     def test_what_must_come_again_is_named(self) -> None:
         assert batch_failures(["a", "b"]) == {"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]}
-        assert settling(["a", "b"], lambda: ["b"]) == {"batchItemFailures": [{"itemIdentifier": "b"}]}
+        assert settling(["a", "b"], lambda: {"b": "ValueError"}) == {
+            "batchItemFailures": [{"itemIdentifier": "b"}],
+            "causes": {"b": "ValueError"},
+        }
 
     def test_nothing_is_an_empty_list(self) -> None:
-        assert settling(["a"], list) == {"batchItemFailures": []}
+        assert settling(["a"], dict) == {"batchItemFailures": []}
 
     @pytest.mark.parametrize("error", [ValueError("x"), errors.StoreRefused("x")])
     def test_after_an_error_nothing_is_acknowledged(self, error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-        def handle() -> list[str]:
+        def handle() -> dict[str, str]:
             raise error
 
-        assert settling(["a", "b"], handle) == batch_failures(["a", "b"])
+        causes = dict.fromkeys(["a", "b"], type(error).__name__)
+        assert settling(["a", "b"], handle) == {**batch_failures(["a", "b"]), "causes": causes}
         assert "2 messages" in caplog.text
 
     def test_a_store_that_is_away_is_told_apart(self) -> None:
-        def handle() -> list[str]:
+        def handle() -> dict[str, str]:
             raise errors.StoreUnavailable("No answer.")
 
         assert settling(["a"], handle) == {**batch_failures(["a"]), "unavailable": "No answer."}

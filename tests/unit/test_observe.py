@@ -5,7 +5,10 @@ import json
 
 import pytest
 
+from functions.enrich.pipeline import build_steps
+from functions.shared.metric_names import DIMENSION, METRICS, NAMESPACE, UNITS
 from functions.shared.observe import Observer
+from tests.support.template import ROOT
 
 
 def test_the_line_of_a_request_can_be_found_by_its_id(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,3 +38,34 @@ def test_a_failure_is_told_without_the_values_it_carries() -> None:
     Observer("failures", stream).failure("a block", ValueError("someone@example.com"))
     assert "ValueError" in stream.getvalue()
     assert "someone" not in stream.getvalue()
+
+
+def test_what_is_not_declared_is_logged_and_is_no_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = io.StringIO()
+    Observer("undeclared", stream).invocation("enrich", "r-1", {"events": 3, "curiosities": 2}, {"ponder": 1.5})
+    told, metrics = json.loads(stream.getvalue()), json.loads(capsys.readouterr().out)
+    assert (told["counts"]["curiosities"], told["step_ms"]["ponder"]) == (2, 1.5)
+    assert not {"Curiosities", "PonderTime"} & set(metrics)
+
+
+def test_a_metric_has_its_namespace_its_one_dimension_and_its_unit(capsys: pytest.CaptureFixture[str]) -> None:
+    Observer("gauges", io.StringIO()).gauges({"UnmeasuredSeconds": 1.5, "LedgerDifference": 0})
+    line = json.loads(capsys.readouterr().out)
+    (declared,) = line["_aws"]["CloudWatchMetrics"]
+    assert (declared["Namespace"], declared["Dimensions"], line[DIMENSION]) == (NAMESPACE, [[DIMENSION]], "gauges")
+    assert {one["Name"]: one["Unit"] for one in declared["Metrics"]} == {
+        "UnmeasuredSeconds": "Seconds",
+        "LedgerDifference": "Count",
+    }
+
+
+def test_a_step_can_fail_by_the_name_that_its_metric_has() -> None:
+    steps = {"".join(part.capitalize() for part in step.name.split("_")) for step in build_steps(None)}
+    assert {f"{step}Failed" for step in steps} == {name for name in UNITS if name.endswith("Failed")} - {"Failed"}
+
+
+def test_the_metrics_of_the_manual_are_those_that_there_are() -> None:
+    manual = (ROOT / "docs/operating.md").read_text().partition("## Watching it on AWS")[2].partition("\n## ")[0]
+    rows = [line for line in manual.splitlines() if line.startswith("| `") and line.count("|") == 5]
+    assert rows == [f"| `{one.name}` | {one.unit} | {', '.join(one.stages)} | {one.meaning} |" for one in METRICS]
+    assert len(UNITS) == len(METRICS)

@@ -1,20 +1,40 @@
 """What an enrichment step is, and the few words all of them use."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 Columns = Mapping[str, Any]
 """What a step found, by column of ``ProcessedRow``. May be cached and shared by many rows: never change one."""
 
 NOTHING: Columns = {}
+ANONYMISED = "anonymised"
+"""The flag of an event whose sender refused: nothing is known of who that was."""
+
+
+class CacheInfo(Protocol):
+    """What a cache tells of itself: how often it had the answer, and how often it was asked for one it had not."""
+
+    @property
+    def hits(self) -> int: ...
+    @property
+    def misses(self) -> int: ...
 
 
 class Step(NamedTuple):
-    """One enrichment. ``run`` reads a row and returns the columns it found; ``empty`` stands in when it raises."""
+    """One enrichment. ``run`` reads a row and returns the columns it found; ``empty`` stands in when it raises.
+
+    ``cache`` tells how well what was found is kept, of a step in which that matters.
+    """
 
     name: str
     run: Callable[[Mapping[str, Any]], Columns]
     empty: Columns
+    cache: Callable[[], CacheInfo] | None = None
+
+
+def is_anonymous(row: Mapping[str, Any]) -> bool:
+    """Whether the event's sender refused to be known."""
+    return ANONYMISED in row["flags"]
 
 
 def flagged(row: Mapping[str, Any], columns: Columns, flag: str) -> Columns:

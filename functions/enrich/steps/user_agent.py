@@ -38,7 +38,7 @@ def user_agent_step() -> Step:
     def run(row: Mapping[str, Any]) -> Columns:
         return found(row["user_agent"][:LONGEST])
 
-    return Step("user_agent", run, _EMPTY)
+    return Step("user_agent", run, _EMPTY, found.cache_info)
 
 
 def _parser() -> Callable[[str], Any]:

@@ -46,7 +46,8 @@ def unjudged(point: Point) -> Judgement:
 
 def score_of(excess: float) -> float:
     """The score of a deviation given as a multiple of the largest that is still normal: 0.5 at 1, towards 1 above."""
-    return 1.0 - math.pow(2.0, -min(excess * excess, 50.0))
+    # A deviation and a limit that are both beyond a number's range say nothing.
+    return 0.0 if math.isnan(excess) else 1.0 - math.pow(2.0, -min(excess * excess, 50.0))
 
 
 def severity_of(score: float, run: int) -> Severity:

@@ -78,11 +78,11 @@ def _fit_one(matrix: Array, days: list[int], *, ratio: bool) -> tuple[Profile | 
 
 def _shape_of_day(matrix: Array, ratio: bool) -> Array | None:
     """The median day, each day freed of its own level. None when some slots were never seen or ratios are unsafe."""
-    levels = np.full(len(matrix), float(np.nanmedian(matrix)))
+    levels: Array = np.full(len(matrix), float(np.nanmedian(matrix)))
     covered = np.isfinite(matrix).mean(axis=1)
     if np.isfinite(matrix).any(axis=0).mean() < _WHOLE:
         return None
-    shape = np.zeros(matrix.shape[1])
+    shape: Array = np.zeros(matrix.shape[1])
     for _ in range(_ROUNDS):
         if ratio and (levels <= 0.0).any():
             return None

@@ -5,7 +5,7 @@ and each `quantile` has a slot of its own, named like the first metric that need
 """
 # ruff: noqa: S608  the SQL is put together from our own names and the operator's definitions, which are checked
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,6 +29,14 @@ _LEVELS = ", ".join(map(str, LEVELS))
 _AMOUNTS = f"quantilesExactWeightedState({_LEVELS})"
 _NO_UNIQUES = "arrayReduce('uniqExactState', CAST([], 'Array(UInt64)'))"
 _NO_AMOUNTS = f"arrayReduce('{_AMOUNTS}', CAST([], 'Array(Float64)'), CAST([], 'Array(UInt64)'))"
+# Which changes a source is computed anew for.
+CONCERNED: Mapping[SourceName, tuple[str, ...]] = {
+    "events": ("arrived",),
+    "raw": ("arrived",),
+    "visits": ("arrived", "visitors"),
+    "sessions": ("sessions",),
+    "firsts": ("firsts",),
+}
 _KEY = "source, slot, environment, cut, tags"
 
 
@@ -48,9 +56,14 @@ class Slot:
     name: str
     sums: dict[str, Metric] = field(default_factory=dict)
     unique: tuple[str, Metric] | None = None
+    unique_cuts: set[tuple[str, Cut]] = field(default_factory=set)
     quantile: tuple[str, Metric] | None = None
     minute_cuts: set[Cut] = field(default_factory=set)
     block_cuts: set[Cut] = field(default_factory=set)
+
+    def cuts(self) -> list[tuple[str, Cut]]:
+        """Its groupings by step, in their order."""
+        return [("1m", cut) for cut in sorted(self.minute_cuts)] + [(_BLOCK, cut) for cut in sorted(self.block_cuts)]
 
 
 class Plan:
@@ -75,6 +88,8 @@ class Plan:
         elif metric.kind == "unique":
             slot = slot if slot.unique is None else self._slot(source, name)
             slot.unique = (name, metric)
+            slot.unique_cuts = {("1m", cut) for cut in self._minute_cuts[name]}
+            slot.unique_cuts |= {(_BLOCK, cut) for cut in self._block_cuts[name]}
         else:
             # Levels of the same distribution are read from the same states.
             same = (source, metric.property, metric.significant_digits, conditions.of(metric))
@@ -93,39 +108,62 @@ class Plan:
 
 
 def note(changed: str) -> str:
-    """Note the blocks that hold the times (or seconds) in the one column of a query of ours. Parameter: batch."""
+    """Note the blocks that hold the times of a query of ours. Parameter: batch.
+
+    The query has two columns: times (or seconds), and what the change there concerns (:data:`CONCERNED`).
+    """
     return (
-        "INSERT INTO metric_touched (batch, block) SELECT {batch:UInt64} AS batch, block FROM"
-        " (SELECT DISTINCT toStartOfTenMinutes(toDateTime(one.1, 'UTC')) AS block"
+        "INSERT INTO metric_touched (batch, block, concerns) SELECT {batch:UInt64}, one.1, one.2 FROM"
+        " (SELECT DISTINCT (toStartOfTenMinutes(toDateTime(one.1, 'UTC')), one.2) AS one"
         f" FROM (SELECT tuple(*) AS one FROM ({changed})))"
+    )
+
+
+def touched(source: SourceName, until: str = "<") -> str:
+    """The blocks of a source that are to be computed. Parameters: after, batch."""
+    concerns = ", ".join(map(literal, ("all", *CONCERNED[source])))
+    return (
+        "SELECT block FROM metric_touched WHERE batch > {after:UInt64}"
+        f" AND batch {until} {{batch:UInt64}} AND concerns IN ({concerns})"
     )
 
 
 def computed(slot: Slot) -> str:
     """Compute the touched blocks of a slot, and their minutes; keep those groups that differ from what stands.
 
-    Parameters: since, until (seconds, what is touched lies between), after (the last batch merged), batch.
+    Parameters: since, until (seconds, what is touched lies between), after (the last batch merged), batch (this one;
+    what is noted later is not looked at).
     """
     source = SOURCES[slot.source]
     moment = f"toDateTime({source.time}, 'UTC')"
-    touched = "SELECT block FROM metric_touched WHERE batch > {after:UInt64}"
-    where = [
-        f"{source.time} >= toDateTime64({{since:Int64}}, 9, 'UTC')",
-        f"{source.time} < toDateTime64({{until:Int64}}, 9, 'UTC')",
-        f"{_START[_BLOCK]}({moment}) IN ({touched})",
-        *([source.always] if source.always else []),
-        *_only(slot),
-    ]
-    inputs = _Inputs()
-    measures = f"{_sums(slot, inputs)} AS sums{_states(slot, inputs)}"
-    cuts = [("1m", cut) for cut in sorted(slot.minute_cuts)] + [(_BLOCK, cut) for cut in sorted(slot.block_cuts)]
-    groups = ", ".join(_group(slot, place, step, moment, cut) for place, (step, cut) in enumerate(cuts, 1))
-    # What is counted is computed once a row, and not once for each of its groups.
-    rows = (
-        f"SELECT {source.environment} AS e, [{groups}] AS parts{inputs.columns()} FROM {source.relation}"
-        f" WHERE {' AND '.join(where)}"
+    # What became of first sessions is noted under this batch itself.
+    noted = touched(slot.source, "<=" if slot.source == "firsts" else "<")
+    when = (
+        f"{source.time} >= toDateTime64({{since:Int64}}, 9, 'UTC')"
+        f" AND {source.time} < toDateTime64({{until:Int64}}, 9, 'UTC')"
+        f" AND {_START[_BLOCK]}({moment}) IN ({noted})"
     )
-    fresh = f"SELECT e, part.1 AS p, part.2 AS w, part.3 AS t, {measures} FROM ({rows}) ARRAY JOIN parts AS part"
+    where = " AND ".join([*([source.always] if source.always else []), *_only(slot)])
+    if source.versioned:
+        # By its time a row is chosen before versions of it are compared, which all have the same.
+        chosen = f"FINAL PREWHERE {when}{f' WHERE {where}' if where else ''}"
+    else:
+        chosen = f"WHERE {when}{f' AND {where}' if where else ''}"
+    inputs = _Inputs()
+    sums, states = _sums(slot, inputs), _states(slot, inputs)
+    cuts = slot.cuts()
+    # Rows that are alike in all that groups are made by come together first: they are many, and what is left of them is
+    # in as many groups as there are groupings.
+    alike = {"e": source.environment, "m": f"{_START['1m' if slot.minute_cuts else _BLOCK]}({moment})"}
+    alike |= {_dimension(one): source.dimensions[one] for _, cut in cuts for one in cut}
+    rows = f"SELECT {_named(alike)}{inputs.columns()} FROM {source.relation} {chosen}"
+    first = {**{f"s{place}": one.first for place, one in enumerate(sums)}, **{one.name: one.first for one in states}}
+    together = f"SELECT {', '.join(alike)}, {_named(first)} FROM ({rows}) GROUP BY {', '.join(alike)}"
+    groups = ", ".join(_group(place, step, cut) for place, (step, cut) in enumerate(cuts, 1))
+    measures = ", ".join([_map_of(sums), *(f"{one.then} AS {one.name}" for one in states)])
+    fresh = (
+        f"SELECT e, part.1 AS p, part.2 AS w, part.3 AS t, {measures} FROM ({together}) ARRAY JOIN [{groups}] AS part"
+    )
     columns = (
         f"{_choice(step for step, _ in cuts)} AS step, w AS start, {literal(slot.source)} AS source,"
         f" {literal(slot.name)} AS slot, e AS environment, {_choice('+'.join(cut) for _, cut in cuts)} AS cut,"
@@ -138,7 +176,7 @@ def computed(slot: Slot) -> str:
     )
     live = (
         f"step IN ('1m', '{_BLOCK}') AND source = {literal(slot.source)} AND slot = {literal(slot.name)}"
-        f" AND {_BETWEEN} AND {_START[_BLOCK]}(window) IN ({touched})"
+        f" AND {_BETWEEN} AND {_START[_BLOCK]}(window) IN ({noted})"
     )
     return _kept(fresh, live)
 
@@ -162,8 +200,9 @@ def merged(step: IntervalName) -> str:
         f"SELECT '{step}' AS step, {start} AS start, {_KEY}, sumMap(sums) AS sums,"
         f" {unique} AS united, {amounts} AS spread,"
         " arraySort(groupUniqArrayArray(ever)) AS present, greatest(1, sum(digest)) AS fresh_digest"
-        f" FROM (SELECT * FROM metric_states FINAL"
-        f" WHERE step = '{below}' AND NOT gone AND {_BETWEEN} AND {group} IN ({changed}))"
+        # All of PREWHERE is about the key, so that no state is read but of what is merged.
+        f" FROM (SELECT * FROM metric_states FINAL PREWHERE step = '{below}' AND {_BETWEEN} AND {group} IN ({changed})"
+        " WHERE NOT gone)"
         f" GROUP BY start, {_KEY}"
     )
     uniques, spreads = ("united", "spread") if kept else (_NO_UNIQUES, _NO_AMOUNTS)
@@ -193,10 +232,11 @@ def changed_groups() -> str:
     return (
         f"SELECT step, toInt64(toUnixTimestamp(window)), environment, cut, tags,"
         " groupArray((source, slot, CAST(sums, 'Array(Tuple(String, Int128))'), different,"
-        f" levels, ever)) FROM metric_states FINAL WHERE step != '{_BLOCK}' AND {_BETWEEN} AND ({key}) IN"
+        f" levels, ever)) FROM metric_states FINAL PREWHERE step != '{_BLOCK}' AND {_BETWEEN} AND ({key}) IN"
         f" (SELECT {key} FROM metric_states WHERE step != '{_BLOCK}' AND version > {{after:UInt64}} AND {_BETWEEN}"
         " GROUP BY ALL)"
-        f" GROUP BY {key}"
+        # The time-series store has to move what it holds for each row that comes before others.
+        f" GROUP BY {key} ORDER BY window"
     )
 
 
@@ -212,7 +252,7 @@ def _kept(fresh: str, live: str) -> str:
         f" SELECT {key}, {states}, arraySort(arrayDistinct(arrayConcat(present, known))), fresh_digest,"
         f" fresh_digest = 0, {{batch:UInt64}} FROM ({fresh}) AS f FULL JOIN"
         f" (SELECT step, window AS start, {_KEY}, digest AS live_digest, ever AS known FROM metric_states FINAL"
-        f" WHERE {live}) AS l USING ({key}) WHERE fresh_digest != live_digest"
+        f" PREWHERE {live}) AS l USING ({key}) WHERE fresh_digest != live_digest"
         # The store would look for equal keys within a block, and there are none.
         " SETTINGS optimize_on_insert = 0"
     )
@@ -233,37 +273,67 @@ class _Inputs:
         return "".join(f", {expression} AS {name}" for expression, name in self._names.items())
 
 
-def _sums(slot: Slot, inputs: _Inputs) -> str:
-    pairs = []
+class _Measure(NamedTuple):
+    """Something measured: of rows that are alike, and of many such lots."""
+
+    name: str
+    first: str
+    then: str
+
+
+def _sums(slot: Slot, inputs: _Inputs) -> list[_Measure]:
+    """What is added up, by the names under which it is kept."""
+    found: list[_Measure] = []
+
+    def add(name: str, first: str, scale: str) -> None:
+        found.append(_Measure(name, first, f"toInt128(sum(s{len(found)})){scale}"))
+
     for name, metric in slot.sums.items():
         condition = conditions.of(metric)
         if metric.kind == "count":
-            pairs.append(f"{literal(name)}, toInt128(countIf({inputs.name(condition)})) * {SCALE}")
+            add(name, f"countIf({inputs.name(condition)})", f" * {SCALE}")
             continue
         value = conditions.number(slot.source, metric.property or "")
         counts = inputs.name(f"({condition}) AND ifNull(abs({value}) < {_LARGEST}, false)")
         scaled = inputs.name(f"toInt128(round(if(abs({value}) < {_LARGEST}, assumeNotNull({value}), 0) * {SCALE}))")
-        pairs.append(f"{literal(name)}, sumIf({scaled}, {counts})")
-        pairs.append(f"{literal(name + '#')}, toInt128(countIf({counts})) * {SCALE}")
-    if not pairs:
-        return "CAST(map(), 'Map(LowCardinality(String), Int128)')"
-    return f"CAST(mapFilter((k, v) -> v != 0, map({', '.join(pairs)})), 'Map(LowCardinality(String), Int128)')"
+        add(name, f"sumIf({scaled}, {counts})", "")
+        add(name + "#", f"countIf({counts})", f" * {SCALE}")
+    return found
 
 
-def _states(slot: Slot, inputs: _Inputs) -> str:
+def _map_of(sums: list[_Measure]) -> str:
+    """All of them that are not zero, as a map by name."""
+    if not sums:
+        return "CAST(map(), 'Map(LowCardinality(String), Int128)') AS sums"
+    pairs = ", ".join(f"{literal(one.name)}, {one.then}" for one in sums)
+    return f"CAST(mapFilter((k, v) -> v != 0, map({pairs})), 'Map(LowCardinality(String), Int128)') AS sums"
+
+
+def _states(slot: Slot, inputs: _Inputs) -> list[_Measure]:
     """The distributions, and beside each a sum of hashes: it tells whether what went into it is another."""
-    found = ""
+    found = []
     if slot.unique:
         _, metric = slot.unique
         value = conditions.text(slot.source, metric.property or "")
         condition = inputs.name(f"({conditions.of(metric)}) AND {value} IS NOT NULL")
         hashed = inputs.name(f"sipHash64(assumeNotNull({value}))")
-        found += f", uniqExactStateIf({hashed}, {condition}) AS united, sumIf({hashed}, {condition}) AS united_mix"
+        places = [place for place, cut in enumerate(slot.cuts(), 1) if cut in slot.unique_cuts]
+        # A set grows with what is counted, so none is kept of groups of which nobody asks for it.
+        of = f"part.1 IN ({', '.join(map(str, places))})"
+        found += [
+            _Measure("united", f"uniqExactStateIf({hashed}, {condition})", f"uniqExactMergeStateIf(united, {of})"),
+            _Measure("united_mix", f"sumIf({hashed}, {condition})", f"sumIf(united_mix, {of})"),
+        ]
     if slot.quantile:
         _, metric = slot.quantile
         value = conditions.number(slot.source, metric.property or "")
         amount = inputs.name(f"assumeNotNull({_rounded(value, metric.significant_digits)})")
-        found += f", {_AMOUNTS}({amount}, toUInt64(1)) AS spread, sum(cityHash64({amount})) AS spread_mix"
+        found += [
+            _Measure(
+                "spread", f"{_AMOUNTS}({amount}, toUInt64(1))", f"quantilesExactWeightedMergeState({_LEVELS})(spread)"
+            ),
+            _Measure("spread_mix", f"sum(cityHash64({amount}))", "sum(spread_mix)"),
+        ]
     return found
 
 
@@ -300,14 +370,21 @@ def _only(slot: Slot) -> list[str]:
     return [f"({one})" for one in found]
 
 
-def _group(slot: Slot, place: int, step: str, moment: str, cut: Cut) -> str:
+def _dimension(name: str) -> str:
+    return f"d_{name}"
+
+
+def _named(expressions: Mapping[str, str]) -> str:
+    return ", ".join(f"{expression} AS {name}" for name, expression in expressions.items())
+
+
+def _group(place: int, step: str, cut: Cut) -> str:
     """A grouping as (its place, window, values of its dimensions). What is not known is named, and so is a group."""
-    dimensions = SOURCES[slot.source].dimensions
-    values = [f"if({dimensions[one]} = '', {literal(UNKNOWN)}, toString({dimensions[one]}))" for one in cut]
+    values = [f"if({one} = '', {literal(UNKNOWN)}, toString({one}))" for one in map(_dimension, cut)]
     if len(values) > 1:
         values = [f"replaceAll({one}, char(31), '')" for one in values]
     tags = f"concat({', char(31), '.join(values)})" if len(values) > 1 else "".join(values) or "''"
-    return f"({place}, {_START[step]}({moment}), {tags})"
+    return f"({place}, {_START[step]}(m), {tags})"
 
 
 def _names(slot: Slot) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from functions.measure.metrics.sources import DIMENSIONS, SOURCES, Column, SourceName
 from functions.shared.errors import Misconfigured
 
-MetricKind = Literal["count", "unique", "sum", "quantile", "rate", "ratio", "difference"]
+MetricKind = Literal["count", "unique", "sum", "quantile", "null_share", "rate", "ratio", "difference"]
 IntervalName = Literal["1m", "1h", "1d"]
 Cut = tuple[str, ...]
 Scalar = bool | int | float | str
@@ -24,7 +24,7 @@ INTERVALS: Mapping[IntervalName, int] = {"1m": 60, "1h": 3_600, "1d": 86_400}
 # The states that quantiles are computed from hold whole distributions; these levels are read from them.
 LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
 DERIVED = ("rate", "ratio", "difference")
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+_NAME = re.compile(r"(?=.{1,63}\Z)[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*\Z")
 _PATH = re.compile(r"(\w+)\.([A-Za-z0-9_][A-Za-z0-9_.-]{0,120})\Z", re.ASCII)
 _HEADER = re.compile(r"\s*\[\s*metrics\s*\.\s*\"?([^\]\"]+?)\"?\s*\]")
 _STANDALONE = ("source", "property", "filter", "bots", "significant_digits", "level")
@@ -33,6 +33,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
     "unique": ("source", "property"),
     "sum": ("source", "property"),
     "quantile": ("source", "property", "level"),
+    "null_share": ("source", "property"),
     "rate": ("of",),
     "ratio": ("of", "by"),
     "difference": ("of", "less"),
@@ -80,6 +81,8 @@ class Metric(BaseModel):
     intervals: tuple[IntervalName, ...] = ()
     dimensions: tuple[str, ...] = ()
     minute_dimensions: tuple[str, ...] = ()
+    anomalies: tuple[IntervalName, ...] = ()
+    anomaly_dimensions: tuple[str, ...] = ()
     published: bool = True
 
     def parts(self) -> tuple[str, ...]:
@@ -92,6 +95,12 @@ class Metric(BaseModel):
             return ()
         named = self.minute_dimensions if interval == "1m" else self.dimensions
         return ((), *(tuple(one.split("+")) for one in named))
+
+    def judged(self, interval: IntervalName) -> tuple[Cut, ...]:
+        """The groupings whose series are judged at an interval, the total first; at 1m it is the total alone."""
+        if interval not in self.anomalies:
+            return ()
+        return ((), *(tuple(one.split("+")) for one in self.anomaly_dimensions if interval != "1m"))
 
 
 class Definitions:
@@ -147,12 +156,12 @@ def parse(text: str, file: str = "metrics.toml") -> Definitions:
         where = f"{file}:{lines.get(name, '?')} metric {name}"
         read = _metric(name, table)
         if isinstance(read, Metric):
-            metrics[name] = read
+            metrics.update(_spelled_out(name, read))
             read = _sound(read)
         faults += [f"{where}: {fault}" for fault in read]
     for name, metric in metrics.items():
         where = f"{file}:{lines.get(name, '?')} metric {name}"
-        faults += [f"{where}: {fault}" for fault in _together(metric, metrics, set(given))]
+        faults += [f"{where}: {fault}" for fault in _together(metric, metrics, {*given, *metrics})]
     if faults:
         raise Misconfigured("; ".join(faults))
     return Definitions(metrics)
@@ -160,11 +169,32 @@ def parse(text: str, file: str = "metrics.toml") -> Definitions:
 
 def _metric(name: str, table: Any) -> Metric | list[str]:
     if not _NAME.match(name):
-        return ["a name is lower-case letters, digits and underscores, up to 63"]
+        return ["a name is lower-case letters, digits and underscores, with dots between words of it, up to 63"]
     try:
         return Metric.model_validate(table)
     except ValidationError as error:
         return list(dict.fromkeys(_told(one) for one in error.errors(include_url=False)))
+
+
+def _spelled_out(name: str, metric: Metric) -> dict[str, Metric]:
+    """The metric; a share of nulls as the ratio that it is, with the two counts it is made of."""
+    if metric.kind != "null_share" or metric.property is None:
+        return {name: metric}
+    whole: dict[str, Any] = {
+        "kind": "count",
+        "property": None,
+        "published": False,
+        "anomalies": (),
+        "anomaly_dimensions": (),
+    }
+    missing = {**metric.filter, metric.property: Comparison(exists=False)}
+    ratio: dict[str, Any] = {"kind": "ratio", "source": None, "property": None, "filter": {}, "bots": "exclude"}
+    of, by = f"{name}#missing", f"{name}#all"
+    return {
+        of: metric.model_copy(update={**whole, "filter": missing}),
+        by: metric.model_copy(update=whole),
+        name: metric.model_copy(update={**ratio, "of": of, "by": by}),
+    }
 
 
 def _told(error: Any) -> str:
@@ -196,6 +226,12 @@ def _sound(metric: Metric) -> list[str]:
         faults.append(f"intervals: at least one of {', '.join(INTERVALS)}, or published = false")
     if metric.level is not None and metric.level not in LEVELS:
         faults.append(f"level: one of {', '.join(map(str, LEVELS))}")
+    if metric.kind == "null_share" and metric.property in metric.filter:
+        faults.append(f"filter is not to name {metric.property}, whose absence is what is counted")
+    if not set(metric.anomalies) <= set(metric.intervals) or not metric.published:
+        faults += ["anomalies: only intervals of a published metric are judged"] if metric.anomalies else []
+    if not set(metric.anomaly_dimensions) <= set(metric.dimensions):
+        faults.append("anomaly_dimensions: each is to be one of dimensions")
     if metric.kind == "count" and metric.property is not None:
         faults.append("kind count takes no property; filter by { exists = true } instead")
     return faults + (_fits(metric) if metric.source else _known_dimensions(metric, DIMENSIONS, "any source"))

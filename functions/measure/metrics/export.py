@@ -70,9 +70,9 @@ class Exporter:
         value, properties = _value(name, metric, step, numbers)
         tag = group.columns.get
         return MetricRow(
-            start * SECOND, name, step, group.columns["environment"], None, tag("platform"), tag("event_type"),
+            start * SECOND, name, step, group.columns["environment"], tag("key_id"), tag("platform"), tag("event_type"),
             tag("country"), tag("device_type"), value, group.text, group.digest, _text(properties),
-            "gone" if value is None else "live", self._at,
+            "gone" if value is None else "live", self._at, tag("event_name"),
         )  # fmt: skip
 
     def _numbers(self, kept: Iterable[list[Any]]) -> tuple[dict[str, Number], set[str]]:

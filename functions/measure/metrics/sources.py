@@ -1,14 +1,16 @@
 """What metrics are computed from: the tables, the time that decides a row's window, and what definitions may name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from functions.shared.domain.environments import SQL as ENVIRONMENT
 
 SourceName = Literal["visits", "events", "raw", "sessions", "firsts"]
 Kind = Literal["text", "number", "boolean"]
-DIMENSIONS = ("platform", "event_type", "country", "device_type")
+DIMENSIONS = ("platform", "event_type", "country", "device_type", "event_name", "key_id")
+# Of event names only so many are told apart, an environment (docs/adr/0009-quality.md).
+OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Source:
-    """A table of rows that count. ``documents`` are the JSON columns whose paths may be named."""
+    """A table and which of its rows count. ``documents`` are the JSON columns whose paths may be named.
+
+    ``versioned``: the newest row of a key stands, and ``time`` is part of the key, so rows may be chosen by it first.
+    """
 
     relation: str
     time: str
@@ -31,7 +36,7 @@ class Source:
     bot: str = ""
     documents: tuple[str, ...] = ()
     always: str = ""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    versioned: bool = False
 
 
 def _texts(*names: str) -> dict[str, Column]:
@@ -42,6 +47,12 @@ def _same(*names: str) -> dict[str, str]:
     return {name: name for name in names}
 
 
+# A name that is not tracked is one of the others.
+_TRACKED_NAME = (
+    f"if(event_name = '' OR ({ENVIRONMENT}, event_name) IN"  # noqa: S608  names of our own
+    " (SELECT environment, event_name FROM tracked_event_names),"
+    f" event_name, '{OTHER}')"
+)
 _LAG = "intDiv(toUnixTimestamp64Nano(processed_at) - toUnixTimestamp64Nano(received_at), 1000000)"
 _SESSION = {
     **_texts("visitor", "country", "device_type", "browser", "os", "campaign", "referrer", "entry_page", "exit_page"),
@@ -55,11 +66,12 @@ _OF_A_SESSION = {"platform": "platforms[1]", **_same("country", "device_type")}
 
 SOURCES: Mapping[SourceName, Source] = {
     "visits": Source(
-        relation="session_events",
+        relation="session_event_rows",
         time="timestamp",
         environment="environment",
+        versioned=True,
         columns=_texts("visitor", "platform", "event_type", "event_name", "country", "device_type", "page_path"),
-        dimensions=_same(*DIMENSIONS),
+        dimensions=_same("platform", "event_type", "country", "device_type"),
         bot="is_bot",
     ),
     "events": Source(
@@ -83,14 +95,17 @@ SOURCES: Mapping[SourceName, Source] = {
         columns={
             **_texts("platform", "event_type", "event_name"),
             "status": Column("toString(processing_status)", "text"),
+            "schema_violation": Column("has(error_codes, 'schema_violation')", "boolean"),
         },
-        dimensions=_same("platform", "event_type"),
+        dimensions={**_same("platform", "event_type", "key_id"), "event_name": _TRACKED_NAME},
         documents=("properties",),
     ),
     "sessions": Source(
-        relation="sessions",
+        relation="session_rows",
         time="started_at",
         environment="environment",
+        versioned=True,
+        always="state = 'live'",
         columns=_SESSION,
         dimensions=_OF_A_SESSION,
         bot="is_bot",

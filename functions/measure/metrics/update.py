@@ -5,20 +5,33 @@ from the same rows changes nothing. The work is done by the store; only finished
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 from functions.measure.metrics import compile as sql
-from functions.measure.metrics import firsts
+from functions.measure.metrics import firsts, names
 from functions.measure.metrics.compile import BLOCK_SECONDS, Plan
 from functions.measure.metrics.definitions import IntervalName
 from functions.measure.metrics.export import Exporter
+from functions.measure.metrics.sources import SourceName
 from functions.shared.domain.series import METRICS, MetricRow
 from functions.shared.ports import SeriesStore
 
 _DAY = 86_400
 _HOUR = 3_600
 _ROWS_AT_A_TIME = 20_000
+_KEPT_ROWS = 20_000
+_MUCH = """SELECT (SELECT count() FROM metric_touched WHERE batch <= {merged:UInt64}),
+    (SELECT count() FROM metric_progress)"""
+_PASSED = "(stage, batch) NOT IN (SELECT stage, max(batch) FROM metric_progress GROUP BY stage)"
+_DELETED = "SETTINGS lightweight_delete_mode = 'lightweight_update', lightweight_deletes_sync = 2"
+# A cluster refuses a condition that asks a query, unless it is told that all replicas come to the same. How far batches
+# came only grows: what was passed once stays so, whoever asks.
+_DECIDED = "allow_nondeterministic_mutations = 1"
+# The store reads and groups with more than one thread, but does not begin nor write with more.
+_AT_ONCE = 2
 
 
 class Database(Protocol):
@@ -34,7 +47,7 @@ class Database(Protocol):
 
 
 class Changed(NamedTuple):
-    """What changed: a query of one column, the seconds or times concerned, and its parameters."""
+    """What changed: a query of times (or seconds) and what each change concerns, and its parameters."""
 
     sql: str
     parameters: Mapping[str, Any]
@@ -56,6 +69,10 @@ class MetricsUpdater:
         self._series = series
         self._plan = plan
         self._clock = clock
+        # A change may be noted by one thread while another merges those before: its number is above theirs.
+        self._last_batch, self._numbering, self._naming = 0, Lock(), Lock()
+        # Up to which batch that is computed which needs no sessions.
+        self._arrived = 0
 
     def update(self, changed: Changed | None = None) -> Report:
         """Compute what changed, and what an update before left undone, then export. When it returns, all of it is told.
@@ -72,33 +89,81 @@ class MetricsUpdater:
         blocks = groups = 0
         for start in range(since - since % BLOCK_SECONDS, until, step_seconds):
             end = min(start + step_seconds, until)
-            within = "SELECT {first:UInt32} + {length:UInt32} * number FROM numbers({count:UInt32})"
+            within = "SELECT {first:UInt32} + {length:UInt32} * number, 'all' FROM numbers({count:UInt32})"
             count = -(-(end - start) // BLOCK_SECONDS)
             self.note(Changed(within, {"first": start, "length": BLOCK_SECONDS, "count": count}))
-            done = self.merge()
+            done = self.merge(whole=True)
             blocks, groups = blocks + done[0], groups + done[1]
         return Report(blocks, groups, self.export())
 
     def note(self, changed: Changed) -> None:
         """Note the blocks of ten minutes in which something changed: they are remembered until they are computed."""
-        self._database.run(sql.note(changed.sql), {**changed.parameters, "batch": self._next_batch()})
+        with self._numbering:
+            self._database.run(sql.note(changed.sql), {**changed.parameters, "batch": self._next_batch()})
 
-    def merge(self) -> tuple[int, int]:
-        """Compute the noted blocks, their hours and days. Returns how many blocks, and how many states changed."""
-        after = self._reached("merged")
-        batch = self._next_batch()
-        blocks = self._touched(after)
+    def merge(self, whole: bool = False) -> tuple[int, int]:
+        """Compute the noted blocks, their hours and days. Returns how many blocks, and how many states changed.
+
+        ``whole`` believes nothing that was known of visitors before.
+        """
+        arrived = self._arrived
+        after, batch = self._reached("merged"), self._begin()
+        given = {"after": after, "batch": batch}
+        blocks, bounds = self._touched(given)
         if blocks:
-            given = {**self._bounds(after), "after": after, "batch": batch}
-            self._database.run(firsts.keep(), given)
-            self._database.run(firsts.note_blocks(), given)
-            given.update(self._bounds(after))
-            for slot in self._plan.computed():
-                self._database.run(sql.computed(slot), given)
+            self._reach("begun", batch)
+            self._compute(whole, {**given, **bounds}, arrived)
         groups = self._merge_up(after, batch)
         if blocks or groups:
             self._reach("merged", batch)
         return blocks, groups
+
+    def merge_arrived(self) -> None:
+        """Compute of the noted blocks what needs no sessions, ahead of :meth:`merge`, which then leaves that out."""
+        given = {"after": max(self._arrived, self._reached("merged")), "batch": self._begin()}
+        blocks, bounds = self._touched(given)
+        if blocks:
+            self._reach("begun", given["batch"])
+            self._track_names({**given, **bounds})
+            for statement in self._statements("events", "raw"):
+                self._database.run(statement, {**given, **bounds})
+        self._arrived = given["batch"]
+
+    def _track_names(self, given: Mapping[str, Any]) -> None:
+        """Before anything is counted by name. One at a time: there is room for so many."""
+        with self._naming:
+            self._database.run(names.track(), given)
+
+    def _begin(self) -> int:
+        with self._numbering:
+            return self._next_batch()
+
+    def _compute(self, whole: bool, given: Mapping[str, Any], arrived: int) -> None:
+        """The noted blocks, slot by slot; beside them the first sessions, and what is computed from these."""
+
+        def run(statements: Iterable[str], **changed: int) -> None:
+            for statement in statements:
+                self._database.run(statement, {**given, **changed})
+
+        def run_firsts() -> None:
+            run([firsts.compare(), firsts.keep(whole), firsts.note_blocks(whole)])
+            run(self._statements("firsts"), **self._touched({**given, "batch": given["batch"] + 1})[1])
+
+        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="metrics")
+        try:
+            running = [pool.submit(run_firsts)]
+            running += [pool.submit(run, [one]) for one in self._statements("visits", "sessions")]
+            after = max(arrived, given["after"])
+            if self._one(f"SELECT count() FROM ({sql.touched('raw')})", {**given, "after": after})[0]:  # noqa: S608
+                self._track_names({**given, "after": after})
+                running += [pool.submit(run, [one], after=after) for one in self._statements("events", "raw")]
+            for done in running:
+                done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _statements(self, *sources: SourceName) -> list[str]:
+        return [sql.computed(slot) for slot in self._plan.computed() if slot.source in sources]
 
     def _merge_up(self, after: int, batch: int) -> int:
         groups = 0
@@ -130,36 +195,50 @@ class MetricsUpdater:
             for some in _some(exporter.rows(groups)):
                 self._series.write(METRICS, some)
                 written += len(some)
+        if written:
+            # Whoever sees that this batch was exported is to find what it wrote.
+            self._series.await_visible(METRICS)
         self._reach("exported", merged)
         return written
 
-    def _touched(self, after: int) -> int:
-        return int(
-            self._one("SELECT uniqExact(block) FROM metric_touched WHERE batch > {after:UInt64}", {"after": after})[0]
-        )
+    def tidy(self, keep: int = _KEPT_ROWS) -> None:
+        """Forget, once it is much, what was noted and is computed, and how far the batches before came."""
+        merged = self._reached("merged")
+        done, reached = self._one(_MUCH, {"merged": merged})
+        if done > keep:
+            self._database.run(f"DELETE FROM metric_touched WHERE batch <= {merged} {_DELETED}", {})  # noqa: S608
+        if reached > keep:
+            self._database.run(f"DELETE FROM metric_progress WHERE {_PASSED} {_DELETED}, {_DECIDED}", {})  # noqa: S608
 
-    def _bounds(self, after: int) -> dict[str, int]:
-        first, last = self._one(
-            "SELECT toInt64(toUnixTimestamp(min(block))), toInt64(toUnixTimestamp(max(block)))"
-            " FROM metric_touched WHERE batch > {after:UInt64}",
-            {"after": after},
+    def _touched(self, given: Mapping[str, int]) -> tuple[int, dict[str, int]]:
+        """How many blocks are noted after one batch and before another, and from which second to which they lie."""
+        count, first, last = self._one(
+            "SELECT uniqExact(block), toInt64(toUnixTimestamp(min(block))), toInt64(toUnixTimestamp(max(block)))"
+            " FROM metric_touched WHERE batch > {after:UInt64} AND batch < {batch:UInt64}",
+            given,
         )
-        return {"since": first, "until": last + BLOCK_SECONDS}
+        return int(count), {"since": first, "until": last + BLOCK_SECONDS}
 
     def _next_batch(self) -> int:
         """A number above all before, by the clock where that runs forward."""
-        known = self._one(
+        known = self._known_batch()
+        self._last_batch = max(self._clock(), known + 1, self._last_batch + 1)
+        return self._last_batch
+
+    def _known_batch(self) -> int:
+        found = self._one(
             "SELECT toUInt64(greatest((SELECT max(batch) FROM metric_touched),"
             " (SELECT max(batch) FROM metric_progress)))",
             {},
-        )[0]
-        return max(self._clock(), int(known) + 1)
+        )
+        return int(found[0])
 
     def _reached(self, stage: str) -> int:
         found = self._one("SELECT max(batch) FROM metric_progress WHERE stage = {stage:String}", {"stage": stage})
         return int(found[0])
 
     def _reach(self, stage: str, batch: int) -> None:
+        """``begun`` is for what dies: the next has a greater number, also when a clock was set back meanwhile."""
         self._database.run(
             "INSERT INTO metric_progress (stage, batch) SELECT {stage:String}, {batch:UInt64}",
             {"stage": stage, "batch": batch},

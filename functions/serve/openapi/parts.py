@@ -8,6 +8,8 @@ REQUEST_ID = {"X-Request-Id": {"description": "Names this request in the logs.",
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
 _ERRORS = {
     400: "Never send this again as it is; the problem says what is wrong.",
+    401: "There is no key, or it is not one that is taken.",
+    403: "The key may not do this.",
     404: "There is no such thing, or not yet.",
     413: "Over a limit; the problem says which.",
     415: "A media type that is not known.",
@@ -16,6 +18,10 @@ _ERRORS = {
     503: "Send the same again later.",
 }
 _LATER = frozenset({429, 503})
+_INSTANT: Json = {
+    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}, {"type": "number"}]
+}
+_FORMS = "RFC 3339, a date, or epoch milliseconds from 1e11 up, else seconds."
 
 
 def ref(name: str) -> Json:
@@ -27,6 +33,14 @@ def parameter(name: str, about: str, schema: Json, where: str = "query", **more:
     """A parameter. In a path it is required."""
     found: Json = {"name": name, "in": where, "description": about, "schema": schema, **more}
     return {**found, "required": True} if where == "path" else found
+
+
+def span(what: str) -> list[Json]:
+    """The half-open range of ``what``: ``from`` and ``to``."""
+    return [
+        parameter("from", f"The earliest {what}, included. {_FORMS}", _INSTANT),
+        parameter("to", f"The {what} before which the range ends, itself excluded. {_FORMS}", _INSTANT),
+    ]
 
 
 def several(name: str, about: str, items: Json) -> Json:

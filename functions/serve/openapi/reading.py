@@ -1,16 +1,11 @@
 """The operations of serve."""
 
-from functions.serve.openapi.parts import REQUEST_ID, Json, ok, operation, parameter, problems, ref, several
+from functions.serve.openapi.parts import REQUEST_ID, Json, ok, operation, parameter, problems, ref, several, span
 from functions.serve.params import DEFAULT_LIMIT, MAX_LIMIT, OPERATORS, STATUSES
 
 _UUID: Json = {"type": "string", "format": "uuid"}
 _TEXT: Json = {"type": "string"}
-_TIME: Json = {
-    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}, {"type": "number"}]
-}
-_FORMS = "RFC 3339, a date, or epoch milliseconds from 1e11 up, else seconds."
-_FROM = parameter("from", f"The earliest timestamp, included. {_FORMS}", _TIME)
-_TO = parameter("to", f"The timestamp before which events are, itself excluded. {_FORMS}", _TIME)
+_RANGE = span("timestamp")
 _NAME = several("event_name", "The event's name.", _TEXT)
 _INSIDE = """\
 Filters on what is inside: `properties.plan=pro`, `context.page.url=…`, `properties.amount[gte]=10`.
@@ -47,7 +42,9 @@ def paths() -> dict[str, Json]:
         "/api/v1/events/{event_id}/trace": {"get": _one("traceEvent", "Where an event went", "Trace", event_id)},
         "/api/v1/batches/{batch_id}": {"get": _one("getBatch", "What became of a batch", "BatchState", batch_id)},
         "/api/v1/properties": {"get": _properties()},
-        "/api/v1/status": {"get": _plain("getStatus", "The ledger, the queue and the lag", "Status")},
+        "/api/v1/status": {
+            "get": _plain("getStatus", "The ledger, the queue, the lag, the batches and the alerts", "Status")
+        },
         "/health": {"get": _plain("getHealth", "Whether the function lives", "Health")},
         "/ready": {"get": _ready()},
         "/openapi.json": {"get": _document()},
@@ -65,7 +62,7 @@ def _events() -> Json:
         "Find events",
         {"200": answer, **problems(400, 429, 503)},
         _LIST,
-        parameters=[_FROM, _TO, *_equal(), _inside(), *_form()],
+        parameters=[*_RANGE, *_equal(), _inside(), *_form()],
     )
 
 
@@ -79,7 +76,7 @@ def _equal() -> list[Json]:
         several("anonymous_id", "The device or browser before login.", _TEXT),
         several("event_id", "The event.", _UUID),
         several("status", "Only with source=raw.", {"enum": list(STATUSES)}),
-        parameter("stitched_session_id", "Not available yet: answers 400.", _UUID, deprecated=True),
+        several("stitched_session_id", "The session that Weir stitched. Of events only that count.", _UUID),
     ]
 
 
@@ -122,7 +119,7 @@ def _properties() -> Json:
     responses = {"200": ok("Names and types.", ref("Properties")), **problems(400, 429, 503)}
     about = "Looks at the newest events within the range, up to a bound."
     summary = "Names and types of properties, per event name"
-    return operation("listProperties", "Reading", summary, responses, about, parameters=[_FROM, _TO, _NAME])
+    return operation("listProperties", "Reading", summary, responses, about, parameters=[*_RANGE, _NAME])
 
 
 def _plain(name: str, summary: str, schema: str) -> Json:

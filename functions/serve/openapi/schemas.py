@@ -5,8 +5,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from functions.measure.runs import LATE_SECONDS
 from functions.serve.catalogue import FIELDS, Field, Kind
 from functions.serve.openapi.parts import Json, ref
+from functions.shared.domain.ledger import Account
 from schemas.event import WireEvent
 
 _TIME: Json = {"type": "string", "format": "date-time"}
@@ -103,7 +105,10 @@ def _receipts() -> dict[str, Json]:
     faults = {"type": "array", "items": ref("Fault")}
     accepted = {
         "event_id": _UUID,
-        "status": {"enum": ["accepted", "duplicate", "stored"]},
+        "status": {
+            "enum": ["accepted", "duplicate", "stored", "dropped"],
+            "description": "dropped: its person does not consent; it is kept nowhere.",
+        },
         "received_at": _TIME,
         "warnings": faults,
         "event": ref("ProcessedEvent"),
@@ -163,11 +168,36 @@ def _answers() -> dict[str, Json]:
 
 def _trace() -> Json:
     stage = {
-        "stage": {"enum": ["accepted", "queued", "enriched", "stored", "failed"]},
+        "stage": {"enum": ["accepted", "queued", "enriched", "stored", "failed", "dead"]},
         "at": {"type": ["string", "null"], "format": "date-time"},
         "attempt": _COUNT,
         "errors": {"type": "array", "items": ref("Fault")},
+        "host": {**_TEXT, "description": "Where the request was taken."},
+        "request_id": {**_TEXT, "description": "Its name in the logs."},
+        "cause": {**_TEXT, "description": "Why it was given up."},
     }
+    moment: Json = {"type": ["string", "null"], "format": "date-time"}
+    attempt = {
+        "batch_id": _UUID,
+        "batch_index": _COUNT,
+        "received_at": _TIME,
+        "outcome": {"enum": ["stored", "failed", "duplicate", "superseded", "mended", "erased"]},
+        "attempt": _COUNT,
+        "host": {"type": ["string", "null"]},
+        "queued_at": moment,
+        "started_at": moment,
+        "ended_at": moment,
+    }
+    given_up = {
+        "batch_id": _UUID,
+        "batch_index": _COUNT,
+        "received_at": _TIME,
+        "at": moment,
+        "state": _TEXT,
+        "cause": _TEXT,
+        "attempts": _COUNT,
+    }
+    always = ["batch_id", "batch_index", "received_at", "outcome", "ended_at"]
     other = {
         "received_at": _TIME,
         "batch_id": _UUID,
@@ -177,12 +207,17 @@ def _trace() -> Json:
     }
     trace = {
         "event_id": _UUID,
-        "state": {"enum": ["processed", "failed", "pending"]},
+        "state": {"enum": ["processed", "failed", "pending", "dead"]},
         "batch_id": _UUID,
         "batch_index": _COUNT,
         "key_id": {"type": ["string", "null"]},
         "stages": {"type": "array", "items": an_object("A stage.", stage, ["stage", "at", "attempt"])},
         "duplicates": {"type": "array", "items": an_object("A delivery that does not count.", other)},
+        "attempts": {
+            "type": "array",
+            "items": an_object("An attempt to record a delivery, kept 30 days.", attempt, always),
+        },
+        "dead_letters": {"type": "array", "items": an_object("A delivery that was given up.", given_up)},
     }
     return an_object("The way of the delivery that counts, and the other deliveries of the same event.", trace)
 
@@ -221,7 +256,15 @@ def _operating() -> dict[str, Json]:
     engine = an_object("", {"status": {"enum": ["ok", "unavailable"]}, "detail": {"type": ["string", "null"]}})
     ready = {"status": {"enum": ["ok", "unavailable"]}, "engines": {"type": "object", "additionalProperties": engine}}
     counts = dict.fromkeys(("received", "stored", "processed", "failed", "duplicates"), _COUNT)
-    waiting = dict.fromkeys(("ready", "in_flight", "dead"), _COUNT)
+    oldest: Json = {
+        "type": ["number", "null"],
+        "description": "The age of the oldest message that is not settled; null where the broker does not tell.",
+    }
+    waiting: dict[str, Any] = {**dict.fromkeys(("ready", "in_flight", "dead"), _COUNT), "oldest_seconds": oldest}
+    waiting["slow_lane"] = an_object(
+        "What is over its key's rate and waits behind all else.",
+        {"ready": _COUNT, "in_flight": _COUNT, "oldest_seconds": oldest},
+    )
     seconds: Json = {"type": "number"}
     lag: dict[str, Any] = {
         "window_seconds": _COUNT,
@@ -230,6 +273,22 @@ def _operating() -> dict[str, Json]:
         "newest_stored_at": {"type": ["string", "null"], "format": "date-time"},
         "stored_after_seconds": _or_null(an_object("", {"p50": seconds, "p95": seconds, "max": seconds})),
     }
+    cost: dict[str, Any] = {
+        "events_per_request": seconds,
+        "usd_per_million_events": {**seconds, "description": "Gateway, functions, queue and logs; engines left out."},
+        "usd_per_month_at_this_rate": seconds,
+        "prices_as_of": {"type": "string", "format": "date"},
+        "region": _TEXT,
+    }
+    alert: dict[str, Any] = {
+        "rule": _TEXT,
+        "tags": {"type": "object", "additionalProperties": _TEXT},
+        "severity": {"enum": ["info", "warning", "critical"]},
+        "summary": _TEXT,
+        "value": {"type": ["number", "null"]},
+        "firing_since": _TIME,
+    }
+    firing = {"firing": {"type": "array", "items": an_object("", alert)}}
     status = {
         "generated_at": _TIME,
         "ledger": _or_null(
@@ -238,8 +297,12 @@ def _operating() -> dict[str, Json]:
                 counts,
             )
         ),
+        "accounts": _or_null(an_object("The ledger of the last hour.", {"window_seconds": _COUNT, **accounted()})),
         "queue": _or_null(an_object("What waits in the queue, and its dead letters.", waiting)),
         "lag": _or_null(an_object("How long the newest events took from receipt to storage.", lag)),
+        "batches": _or_null(_batches()),
+        "cost": _or_null(an_object("An estimate of what the events of the last minutes cost on AWS.", cost)),
+        "alerts": _or_null(an_object("The alerts that fire.", firing)),
         "unavailable": {
             "type": "object",
             "additionalProperties": _TEXT,
@@ -249,8 +312,44 @@ def _operating() -> dict[str, Json]:
     return {
         "Health": an_object("The function lives.", {"status": {"const": "ok"}}),
         "Ready": an_object("Whether each engine answers.", ready),
-        "Status": an_object("The ledger, the queue and the lag.", status),
+        "Status": an_object("The ledger, the queue, the lag, the last batches and the alerts.", status),
     }
+
+
+def accounted() -> Json:
+    """What became of events, in numbers."""
+    dropped: Json = {"type": "object", "additionalProperties": _COUNT}
+    return {
+        **dict.fromkeys(Account._fields, _COUNT),
+        "dropped": {**dropped, "description": "By reason."},
+        **dict.fromkeys(("rows", "difference", "untallied"), _COUNT),
+        "balanced": {"type": "boolean", "description": "Nothing is in flight, and nothing differs."},
+    }
+
+
+def _batches() -> Json:
+    maybe_seconds: Json = {"type": ["integer", "null"]}
+    waiting = {"blocks": _COUNT, "events": _COUNT, "oldest_seconds": maybe_seconds}
+    run: dict[str, Json] = {
+        "run_id": _UUID,
+        "kind": {"enum": ["tick", "rebuild"]},
+        "state": {"enum": ["running", "done", "unfinished", "failed", "died"]},
+        "began_at": _TIME,
+        "ended_at": {"type": ["string", "null"], "format": "date-time"},
+        "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "step_ms": {"type": "object", "additionalProperties": {"type": "number"}},
+        "detail": _TEXT,
+    }
+    batches: dict[str, Json] = {
+        "late": {
+            "type": "boolean",
+            "description": f"Something waits, or no run came to its end, for over {LATE_SECONDS} seconds.",
+        },
+        "done_seconds_ago": maybe_seconds,
+        "waiting": an_object("What was stored and is not computed yet.", waiting),
+        "runs": {"type": "array", "items": an_object("A run of the batches.", run)},
+    }
+    return an_object("What the last batches did, the newest first.", batches)
 
 
 def _or_null(schema: Json) -> Json:

@@ -1,20 +1,16 @@
 """Reads from ClickHouse over HTTP. Values travel as parameters, never inside the SQL."""
 
-import contextlib
-import logging
-import re
-import threading
 from collections.abc import Generator, Mapping
+from contextlib import closing
 from typing import Any
 
 import msgspec
 
+from functions.shared.adapters.clickhouse_link import ClickHouseLink, failures, told
 from functions.shared.errors import StoreUnavailable
 
-_log = logging.getLogger("weir.clickhouse")
 _GIB = 1024**3
 _GRACE_SECONDS = 3.0
-_ERROR_NAME = re.compile(r"\(([A-Z][A-Z_]{3,})\)")
 _TIMED_OUT = ("TIMEOUT_EXCEEDED", "TOO_SLOW", "Read timed out")
 _LIMITED = ("MEMORY_LIMIT_EXCEEDED", "TOO_MANY_BYTES", "TOO_MANY_ROWS")
 _SETTINGS = {
@@ -36,13 +32,8 @@ class ClickHouseReader:
     def __init__(
         self, url: str, database: str, user: str = "default", password: str = "", seconds: float = 20.0
     ) -> None:
-        self._url = url
-        self._database = database
-        self._user = user
-        self._password = password
         self._seconds = seconds
-        self._client: Any = None
-        self._guard = threading.Lock()
+        self._link = ClickHouseLink(url, database, user, password, seconds + _GRACE_SECONDS)
 
     def rows(self, sql: str, parameters: Mapping[str, Any], seconds: float | None = None) -> Generator[list[Any]]:
         """The rows as they arrive. ``seconds`` bounds the query; closing the iterator ends it.
@@ -51,13 +42,11 @@ class ClickHouseReader:
         """
         allowed = min(seconds or self._seconds, self._seconds)
         try:
-            with contextlib.closing(self._stream(sql, parameters, allowed)) as stream:
+            with closing(self._stream(sql, parameters, allowed)) as stream:
                 for line in stream:
                     yield _ROW.decode(line)
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            raise self._unavailable(error, allowed) from error
+        except failures() as error:
+            raise _unavailable(error, allowed) from error
 
     def ping(self, seconds: float = 2.0) -> None:
         """Ask the store whether its tables are there. Raises :class:`StoreUnavailable` with the reason."""
@@ -65,43 +54,22 @@ class ClickHouseReader:
 
     def close(self) -> None:
         """Close the connections."""
-        with self._guard:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
+        self._link.close()
 
     def _stream(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> Any:
         settings = {**_SETTINGS, "max_execution_time": seconds}
         # The driver would take a statement without placeholders for a %-format.
         bound = dict(parameters) or None
-        return self._connected().raw_stream(sql, parameters=bound, settings=settings, fmt="JSONCompactEachRow")
+        return self._link.client().raw_stream(sql, parameters=bound, settings=settings, fmt="JSONCompactEachRow")
 
-    def _connected(self) -> Any:
-        with self._guard:
-            if self._client is None:
-                # Imported here: it takes a quarter of a second that a health check need not wait for.
-                from clickhouse_connect import get_client
 
-                self._client = get_client(
-                    dsn=self._url,
-                    database=self._database,
-                    username=self._user,
-                    password=self._password,
-                    autogenerate_session_id=False,
-                    connect_timeout=3,
-                    send_receive_timeout=self._seconds + _GRACE_SECONDS,
-                )
-            return self._client
-
-    def _unavailable(self, error: Exception, seconds: float) -> StoreUnavailable:
-        text = str(error)
-        # Only the error's name: its message may quote values that a client sent.
-        name = _ERROR_NAME.search(text)
-        _log.warning("the store did not answer: %s %s", type(error).__name__, name[1] if name else "")
-        if any(mark in text for mark in _TIMED_OUT):
-            return StoreUnavailable(
-                f"The store took longer than {seconds:g} seconds. Narrow the query, by from and to for example.", 5
-            )
-        if any(mark in text for mark in _LIMITED):
-            return StoreUnavailable("The query reads too much at once. Narrow it, by from and to for example.", 5)
-        return StoreUnavailable("The store did not answer.", 2)
+def _unavailable(error: Exception, seconds: float) -> StoreUnavailable:
+    text = str(error)
+    told(error, "the store did not answer")
+    if any(mark in text for mark in _TIMED_OUT):
+        return StoreUnavailable(
+            f"The store took longer than {seconds:g} seconds. Narrow the query, by from and to for example.", 5
+        )
+    if any(mark in text for mark in _LIMITED):
+        return StoreUnavailable("The query reads too much at once. Narrow it, by from and to for example.", 5)
+    return StoreUnavailable("The store did not answer.", 2)

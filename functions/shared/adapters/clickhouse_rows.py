@@ -9,7 +9,7 @@ from functions.shared.errors import StoreRefused
 
 # What is worked on at a time fits the processor's cache, from the rows to the bytes that are sent.
 _AT_A_TIME = 50
-_TIMES = frozenset({"received_at", "timestamp", "processed_at", "queued_at"})
+_TIMES = frozenset({"received_at", "timestamp", "processed_at", "queued_at", "started_at"})
 _DOCUMENTS = frozenset({"properties_text", "context_text", "metrics_text"})
 _FRAGMENT = orjson.Fragment
 
@@ -27,6 +27,7 @@ class Rows:
         self._documents = [place for place, name in enumerate(columns) if name in _DOCUMENTS]
         self._raw = columns.index("raw_data") if "raw_data" in columns else None
         self._status = columns.index("processing_status") if self._raw is not None else 0
+        self._patch = columns.index("patch") if self._raw is not None else 0
 
     def __iter__(self) -> Iterator[bytes]:
         for first in range(0, len(self._rows), _AT_A_TIME):
@@ -39,7 +40,8 @@ class Rows:
             values[place] = str(values[place])
         for place in self._documents:
             values[place] = _FRAGMENT(values[place])
-        if self._raw is not None and values[self._status] == "processed":
+        # What was patched may be good by that alone.
+        if self._raw is not None and values[self._status] == "processed" and not values[self._patch]:
             values[self._raw] = _object(values[self._raw])
         return values
 

@@ -1,9 +1,6 @@
 """The event tables in ClickHouse, over its HTTP interface. A block of rows is one INSERT."""
 # ruff: noqa: S608  the SQL is put together from our own names; ids and integers are checked to be that
 
-import logging
-import re
-import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -12,13 +9,14 @@ from typing import Any, TypeVar
 import orjson
 
 from functions.enrich.tables import TABLES, Claim, Place, Rival, StoredRow, Table, Touch
+from functions.shared.adapters.clickhouse_link import ClickHouseLink, failures, named, told
 from functions.shared.adapters.clickhouse_rows import Rows
+from functions.shared.domain import environments
 from functions.shared.errors import StoreRefused, StoreUnavailable
 from functions.shared.settings import StoreSettings
-from schemas.rows import ProcessedRow, RawRow
+from schemas.rows import LedgerRow, ProcessedRow, Rank, RawRow
 
 T = TypeVar("T")
-_log = logging.getLogger("weir.clickhouse")
 _INT64 = 2**63
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
@@ -30,7 +28,6 @@ _SKEW_SECONDS = 40.0
 _REFUSALS = frozenset(
     {6, 25, 26, 27, 32, 33, 38, 41, 43, 53, 69, 70, 72, 117, 128, 130, 131, 306, 321, 349, 376, 377, 407, 467, 469, 691}
 )
-_NAME = re.compile(r"\(([A-Z][A-Z0-9_]{2,})\)")
 # One thread: blocks are small, and many writers work side by side.
 _SETTINGS: dict[str, Any] = {"max_threads": 1, "max_query_size": 64 * 1024 * 1024}
 _INSERT = {
@@ -47,6 +44,7 @@ _INSERT = {
 _SELECT = {**_SETTINGS, "output_format_json_quote_64bit_integers": 0}
 # Deletes by a small part that says which rows are gone, instead of writing every part that holds one anew.
 _DELETE = {**_SETTINGS, "lightweight_delete_mode": "lightweight_update", "lightweight_deletes_sync": 2}
+_ERASE = {**_SETTINGS, "mutations_sync": 2}
 # On a cluster: an insert is on most replicas before it is answered, and a read knows all such inserts.
 _QUORUM = {"insert_quorum": "auto", "insert_quorum_parallel": 0}
 _SEQUENTIAL = {"select_sequential_consistency": 1}
@@ -54,20 +52,18 @@ _FAILED = {"processed_events": "false", "raw_events": "processing_status != 'pro
 
 
 class ClickHouseTables:
-    """The ledger and the tables of one database. Several threads may use it; it heals connections that went stale.
+    """The claims, the tables and the ledger of one database. Several threads may use it; it heals stale connections.
 
     Where the settings name a cluster, the tables are replicated on it: inserts are on most replicas when they return.
     """
 
     def __init__(self, settings: StoreSettings) -> None:
         cluster = settings.clickhouse_cluster
-        self._settings = settings
         self._seconds = settings.clickhouse_timeout_seconds
         self._processes = f"clusterAllReplicas('{cluster}', system.processes)" if cluster else "system.processes"
         self._insert_settings = {**_INSERT, "max_execution_time": self._seconds, **(_QUORUM if cluster else {})}
         self._select_settings = {**_SELECT, "max_execution_time": self._seconds, **(_SEQUENTIAL if cluster else {})}
-        self._client: Any = None
-        self._guard = threading.Lock()
+        self._link = ClickHouseLink.of(settings, self._seconds + _GRACE_SECONDS, compress=False)
 
     def claim(self, attempt_id: str, claims: Sequence[Claim]) -> None:
         """See the port."""
@@ -92,10 +88,7 @@ class ClickHouseTables:
 
     def close(self) -> None:
         """Close the connections."""
-        with self._guard:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
+        self._link.close()
 
     def _rivals(self, attempt_id: str, event_ids: Collection[str], late: str) -> list[Rival]:
         # The ledger is sorted by the 16 bytes of the id; they travel as one text, which parses fast.
@@ -115,7 +108,7 @@ class ClickHouseTables:
         if not near:
             return []
         found = self._select(" UNION ALL ".join(_rows_of(table, near) for table in TABLES))
-        return [StoredRow(row[0], row[1], row[2], row[3], (row[4], row[5], row[6])) for row in found]
+        return [StoredRow._make([*row[:4], Rank._make(row[4:8]), *row[8:]]) for row in found]
 
     def remove(self, rows: Sequence[StoredRow]) -> None:
         """See the port. One statement a table."""
@@ -123,13 +116,21 @@ class ClickHouseTables:
             doomed = [row for row in rows if row.table == table]
             if not doomed:
                 continue
-            keys = ",".join(f"('{uuid.UUID(row.event_id)}','{uuid.UUID(row.attempt_id)}')" for row in doomed)
-            near = _at(row.timestamp for row in doomed)
-            self._delete(f"DELETE FROM {table} WHERE {near} AND (event_id, attempt_id) IN ({keys})")
+            self._delete(f"DELETE FROM {table} WHERE {_are(doomed)}")
+
+    def erase(self, rows: Sequence[StoredRow]) -> None:
+        """See the port. The parts that hold them are written anew."""
+        for table in TABLES:
+            if doomed := [row for row in rows if row.table == table]:
+                self._delete(f"ALTER TABLE {table} DELETE WHERE {_are(doomed)}", _ERASE)
 
     def touch(self, attempt_id: str, touch: Touch) -> None:
         """See the port. One row."""
         self._insert("touched", Touch._fields, attempt_id, [touch])
+
+    def note(self, attempt_id: str, rows: Sequence[LedgerRow]) -> None:
+        """See the port."""
+        self._insert("ledger", LedgerRow._fields, attempt_id, [_timed(row) for row in rows])
 
     def await_idle(self, attempt_ids: Collection[str]) -> None:
         """See the port. Every INSERT carries the id of its attempt as its comment."""
@@ -154,60 +155,51 @@ class ClickHouseTables:
         body = Rows(columns, attempt_id, rows)
         self._call(lambda client: client.raw_insert(table, names, body, settings=settings, fmt="JSONCompactEachRow"))
 
-    def _delete(self, sql: str) -> None:
-        settings = {**_DELETE, "max_execution_time": self._seconds}
+    def _delete(self, sql: str, how: dict[str, Any] = _DELETE) -> None:
+        settings = {**how, "max_execution_time": self._seconds}
         self._call(lambda client: client.command(sql, settings=settings))
 
     def _select(self, sql: str) -> list[list[Any]]:
-        body: bytes = self._call(
-            lambda client: client.raw_query(sql, settings=self._select_settings, fmt="JSONCompactEachRow")
-        )
-        return [orjson.loads(line) for line in body.splitlines()]
+        def rows(client: Any) -> list[list[Any]]:
+            body: bytes = client.raw_query(sql, settings=self._select_settings, fmt="JSONCompactEachRow")
+            return [orjson.loads(line) for line in body.splitlines()]
+
+        return self._call(rows)
 
     def _call(self, action: Callable[[Any], T]) -> T:
         """Run an action; once more when it met a connection that the other side had closed meanwhile."""
         began = time.monotonic()
         try:
-            return action(self._connected())
-        except StoreRefused:
-            raise
-        except Exception as error:
+            return action(self._link.client())
+        except failures() as error:
             answered = getattr(error, "code", None) is not None
             if answered or time.monotonic() - began > _STALE_SECONDS:
                 raise _translated(error) from error
         try:
-            return action(self._connected())
-        except StoreRefused:
-            raise
-        except Exception as error:
+            return action(self._link.client())
+        except failures() as error:
             raise _translated(error) from error
 
-    def _connected(self) -> Any:
-        with self._guard:
-            if self._client is None:
-                # Imported here: it takes a quarter of a second.
-                from clickhouse_connect import get_client
 
-                self._client = get_client(
-                    dsn=self._settings.clickhouse_url,
-                    username=self._settings.clickhouse_user,
-                    password=self._settings.clickhouse_password,
-                    database=self._settings.clickhouse_database,
-                    autogenerate_session_id=False,
-                    compress=False,
-                    connect_timeout=3,
-                    send_receive_timeout=self._seconds + _GRACE_SECONDS,
-                )
-            return self._client
+def _timed(row: LedgerRow) -> LedgerRow:
+    """With times that the store reads; one that is not known is that of receipt."""
+    received_at = row.received_at
+    return row._replace(queued_at=row.queued_at or received_at, started_at=row.started_at or received_at)
 
 
 def _rows_of(table: Table, places: Collection[Place]) -> str:
     ids = ",".join({f"'{uuid.UUID(place.event_id)}'" for place in places})
     return (
         f"SELECT '{table}', toString(event_id), toString(attempt_id), toUnixTimestamp64Nano(timestamp),"
-        f" {_FAILED[table]}, toUnixTimestamp64Nano(received_at), digest"
+        f" {_FAILED[table]}, {environments.condition(environments.TEST)}, toUnixTimestamp64Nano(received_at), digest,"
+        " toString(batch_id), batch_index, key_id, generation"
         f" FROM {table} WHERE {_at(place.timestamp for place in places)} AND event_id IN ({ids})"
     )
+
+
+def _are(rows: Collection[StoredRow]) -> str:
+    keys = ",".join(f"('{uuid.UUID(row.event_id)}','{uuid.UUID(row.attempt_id)}')" for row in rows)
+    return f"{_at(row.timestamp for row in rows)} AND (event_id, attempt_id) IN ({keys})"
 
 
 def _at(timestamps: Iterable[int]) -> str:
@@ -216,10 +208,8 @@ def _at(timestamps: Iterable[int]) -> str:
 
 
 def _translated(error: Exception) -> StoreRefused | StoreUnavailable:
-    """The error in our terms. Only its name is told: the store's own words may quote what a client sent."""
-    found = _NAME.findall(str(error))
-    name = found[-1] if found else type(error).__name__
+    """The error in our terms."""
     if getattr(error, "code", None) in _REFUSALS:
-        return StoreRefused(f"The store refused it: {name}.")
-    _log.warning("the store did not take it: %s", name)
+        return StoreRefused(f"The store refused it: {named(error) or type(error).__name__}.")
+    name = told(error, "the store did not take it") or type(error).__name__
     return StoreUnavailable(f"The store did not take it: {name}.")

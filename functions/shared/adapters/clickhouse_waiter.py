@@ -12,9 +12,9 @@ _LONGEST_PAUSE_SECONDS = 0.4
 
 
 class Found(Protocol):
-    """Reads one event in both forms; raises :class:`NotFound` while there is none."""
+    """Reads one event of an environment in both forms; raises :class:`NotFound` while there is none."""
 
-    def __call__(self, event_id: str) -> bytes:
+    def __call__(self, event_id: str, environment: str) -> bytes:
         """``{"raw": …, "processed": …}`` as JSON."""
         ...
 
@@ -34,7 +34,7 @@ class Waiter:
         self._sleep = sleep
         self._monotonic = monotonic
 
-    def wait(self, event_id: str, batch_id: str) -> dict[str, Any] | None:
+    def wait(self, event_id: str, batch_id: str, environment: str) -> dict[str, Any] | None:
         """Both forms of the event once its fate is known; at the deadline what stands there, None when nothing does.
 
         A failed row of another batch says nothing of this delivery, which may be good and replace it.
@@ -44,7 +44,7 @@ class Waiter:
         standing: dict[str, Any] | None = None
         while self._monotonic() < deadline:
             try:
-                found: dict[str, Any] = json.loads(self._find(event_id))
+                found: dict[str, Any] = json.loads(self._find(event_id, environment))
                 if _is_settled(found, batch_id):
                     return found
                 standing = found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from functions.shared.errors import QueueUnavailable, TooLarge
-from functions.shared.ports import Depth, Message, Published, Received
+from functions.shared.ports import Backlog, Depth, Message, Published, Received
 
 _POLL_SECONDS = 0.005
 
@@ -19,6 +19,8 @@ class DeadLetter(NamedTuple):
     body: bytes
     attempts: int
     cause: str
+    queued_at: int = 0
+    dead_at: int = 0
 
 
 @dataclass
@@ -51,6 +53,7 @@ class MemoryQueue:
         self._next = 0
         self._lock = threading.Lock()
         self.dead_letters: list[DeadLetter] = []
+        self.tallies: list[str] = []
         self.available = True
 
     @property
@@ -65,6 +68,12 @@ class MemoryQueue:
             raise TooLarge("message_too_large", f"A queue message may have {self._limit} bytes.")
         with self._lock:
             return [self._publish(message) for message in messages]
+
+    def note(self, message: Message) -> None:
+        """See the port."""
+        self._check()
+        with self._lock:
+            self.tallies.append(message.tally)
 
     def receive(self, limit: int, wait_seconds: float) -> list[Received]:
         """See the port. ``queued_at`` is in nanoseconds since the epoch."""
@@ -94,7 +103,9 @@ class MemoryQueue:
                 entry.visible_at, entry.in_hand = self._clock() + after_seconds, True
                 return False
             del self._entries[received.handle]
-            letter = DeadLetter(entry.message.id, entry.message.body, received.attempt, cause)
+            letter = DeadLetter(
+                entry.message.id, entry.message.body, received.attempt, cause, entry.queued_at, time.time_ns()
+            )
             self.dead_letters.append(letter)
             return True
 
@@ -104,6 +115,18 @@ class MemoryQueue:
         with self._lock:
             in_hand = sum(entry.in_hand for entry in self._entries.values())
             return Depth(len(self._entries) - in_hand, in_hand, len(self.dead_letters))
+
+    def backlog(self) -> Backlog:
+        """See the port."""
+        self._check()
+        with self._lock:
+            return Backlog(len(self._entries), sum(len(entry.message.body) for entry in self._entries.values()))
+
+    def oldest_at(self) -> int | None:
+        """See the port."""
+        self._check()
+        with self._lock:
+            return min((entry.queued_at for entry in self._entries.values()), default=0)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -120,6 +143,7 @@ class MemoryQueue:
         self._seen[message.id] = now
         self._entries[self._next] = _Entry(message, time.time_ns(), now)
         self._next += 1
+        self.tallies += [message.tally] if message.tally else []
         return Published(False, "")
 
     def _take(self, limit: int) -> list[Received]:
@@ -130,5 +154,5 @@ class MemoryQueue:
                 break
             if entry.visible_at <= now:
                 entry.attempts, entry.in_hand, entry.visible_at = entry.attempts + 1, True, now + self._ack_wait
-                found.append(Received(entry.message.body, entry.attempts, entry.queued_at, handle))
+                found.append(Received(entry.message.body, entry.attempts, entry.queued_at, handle, str(handle)))
         return found

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
+from functions.shared.adapters import memory_lines
 from functions.shared.domain.series import TABLES, SeriesTable
 from functions.shared.errors import StoreRefused, StoreUnavailable
 
@@ -42,6 +43,14 @@ class MemorySeries:
                 self._engine.executemany(sql, [_kept(table, row) for row in rows])
             except (sqlite3.Error, UnicodeError, OverflowError, TypeError, ValueError) as error:
                 raise StoreRefused(f"{table.name}: a value that the store cannot hold") from error
+
+    def write_lines(self, table: SeriesTable, lines: bytes) -> None:
+        """See the port."""
+        try:
+            rows = memory_lines.rows(table, lines)
+        except ValueError as error:
+            raise StoreRefused(f"{table.name}: a value that the store cannot hold") from error
+        self.write(table, rows)
 
     def await_visible(self, *tables: SeriesTable) -> None:  # noqa: ARG002  all is visible at once
         """See the port."""

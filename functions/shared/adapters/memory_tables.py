@@ -3,19 +3,20 @@
 from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 
-from functions.enrich.tables import Claim, Place, Rival, StoredRow, Touch
+from functions.enrich.tables import Claim, Place, Rival, StoredRow, Table, Touch
 from functions.shared.errors import StoreRefused
-from schemas.rows import ProcessedRow, RawRow
+from schemas.rows import LedgerRow, ProcessedRow, RawRow, rank_of
 
 
 class MemoryTables:
     """Lists of rows, each beside the attempt that wrote it. ``refuses`` says which rows the store would never take."""
 
-    def __init__(self, refuses: Callable[[RawRow | ProcessedRow | Claim], bool] = lambda _: False) -> None:
+    def __init__(self, refuses: Callable[[RawRow | ProcessedRow | Claim | LedgerRow], bool] = lambda _: False) -> None:
         self.claims: list[tuple[str, Claim]] = []
         self.raw: list[tuple[str, RawRow]] = []
         self.processed: list[tuple[str, ProcessedRow]] = []
         self.touched: list[tuple[str, Touch]] = []
+        self.ledger: list[tuple[str, LedgerRow]] = []
         self._refuses = refuses
         self._lock = Lock()
 
@@ -40,10 +41,8 @@ class MemoryTables:
         """See the port."""
         wanted = set(places)
         with self._lock:
-            found = [StoredRow("processed_events", *_standing(row, by, False)) for by, row in self.processed] + [
-                StoredRow("raw_events", *_standing(row, by, row.processing_status != "processed"))
-                for by, row in self.raw
-            ]
+            found = [_standing("processed_events", row, by, False) for by, row in self.processed]
+            found += [_standing("raw_events", row, by, row.processing_status != "processed") for by, row in self.raw]
         return [row for row in found if Place(row.event_id, row.timestamp) in wanted]
 
     def insert_processed(self, attempt_id: str, rows: Sequence[ProcessedRow]) -> None:
@@ -58,6 +57,12 @@ class MemoryTables:
         with self._lock:
             self.raw += [(attempt_id, row) for row in rows]
 
+    def note(self, attempt_id: str, rows: Sequence[LedgerRow]) -> None:
+        """See the port."""
+        self._accept(rows)
+        with self._lock:
+            self.ledger += [(attempt_id, row) for row in rows]
+
     def remove(self, rows: Sequence[StoredRow]) -> None:
         """See the port."""
         doomed = {(row.table, row.event_id, row.attempt_id) for row in rows}
@@ -67,6 +72,8 @@ class MemoryTables:
             ]
             self.raw = [(by, row) for by, row in self.raw if ("raw_events", row.event_id, by) not in doomed]
 
+    erase = remove
+
     def touch(self, attempt_id: str, touch: Touch) -> None:
         """See the port."""
         with self._lock:
@@ -75,10 +82,11 @@ class MemoryTables:
     def await_idle(self, attempt_ids: Collection[str]) -> None:
         """See the port. Nothing is ever at work here when a call has returned."""
 
-    def _accept(self, rows: Sequence[RawRow | ProcessedRow | Claim]) -> None:
+    def _accept(self, rows: Sequence[RawRow | ProcessedRow | Claim | LedgerRow]) -> None:
         if any(map(self._refuses, rows)):
             raise StoreRefused("told to")
 
 
-def _standing(row: RawRow | ProcessedRow, attempt_id: str, failed: bool) -> tuple[str, str, int, tuple[bool, int, str]]:
-    return row.event_id, attempt_id, row.timestamp, (failed, row.received_at, row.digest)
+def _standing(table: Table, row: RawRow | ProcessedRow, attempt_id: str, failed: bool) -> StoredRow:
+    came = (row.batch_id, row.batch_index, row.key_id, row.generation)
+    return StoredRow(table, row.event_id, attempt_id, row.timestamp, rank_of(row, failed), *came)

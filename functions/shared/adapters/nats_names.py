@@ -7,6 +7,10 @@ CAUSE = "Weir-Cause"
 ATTEMPTS = "Weir-Attempts"
 FIRST_QUEUED_AT = "Weir-First-Queued-At"
 ORIGINAL_ID = "Weir-Message-Id"
+TALLY = "Weir-Tally"
+# A key-value bucket is a stream, and an entry of it a subject.
+KEYS_STREAM = "KV_weir_keys"
+KEYS_SUBJECT = "$KV.weir_keys.ring"
 
 
 class Names(NamedTuple):
@@ -17,6 +21,13 @@ class Names(NamedTuple):
     consumer: str = "enrich"
     dead_stream: str = "WEIR_DEAD_LETTERS"
     dead_subject: str = "weir.dead"
+    ledger_stream: str = "WEIR_LEDGER"
+    ledger_subject: str = "weir.ledger"
+    ledger_consumer: str = "ledger"
 
 
 NAMES = Names()
+# Where a key's events wait that are over its rate: a stream of its own, so that they take no turn of others.
+SLOW = Names(stream="WEIR_SLOW", subject="weir.slow", consumer="enrich-slow")
+# The tallies as a queue of their own.
+TALLIES = Names(stream=NAMES.ledger_stream, subject=NAMES.ledger_subject, consumer=NAMES.ledger_consumer)

@@ -13,7 +13,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from functions.shared.adapters.nats_link import Link
-from functions.shared.adapters.nats_names import Names
+from functions.shared.adapters.nats_names import NAMES, Names
 from functions.shared.errors import QueueUnavailable
 
 # How long the server may be late with its own "the time is over" before the connection is held for dead.
@@ -29,6 +29,7 @@ class Taken(NamedTuple):
     sequence: int
     deliveries: int
     queued_at: int
+    stream: str = NAMES.stream
 
     @property
     def size(self) -> int:
@@ -41,7 +42,7 @@ def taken(message: Msg) -> Taken:
     tokens = message.reply.split(".")
     # $JS.ACK.stream.consumer.deliveries.sequence.….time.pending, or with domain and account after ACK.
     first = 2 if len(tokens) == _PLAIN_TOKENS else 4
-    return Taken(message, int(tokens[first + 3]), int(tokens[first + 2]), int(tokens[first + 5]))
+    return Taken(message, int(tokens[first + 3]), int(tokens[first + 2]), int(tokens[first + 5]), tokens[first])
 
 
 class Puller:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import threading
 import time
+import weakref
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -15,10 +16,11 @@ from nats.aio.msg import Msg
 
 from functions.shared.adapters.nats_dead import dead_letter
 from functions.shared.adapters.nats_link import Answer, Ask, Link
-from functions.shared.adapters.nats_names import MESSAGE_ID, NAMES, Names
+from functions.shared.adapters.nats_names import MESSAGE_ID, NAMES, TALLY, Names
 from functions.shared.adapters.nats_pull import ACK, Puller, Taken, nak
+from functions.shared.domain import instants
 from functions.shared.errors import QueueUnavailable, TooLarge
-from functions.shared.ports import Depth, Message, Published, Received
+from functions.shared.ports import Backlog, Depth, Message, Published, Received
 from functions.shared.settings import QueueSettings
 
 # Room for Weir's own headers, those of a dead letter included: the server counts them as payload.
@@ -30,6 +32,9 @@ _USUAL_PAYLOAD_BYTES = 1024 * 1024
 _ROUNDS = 2
 _LATE = "NATS did not acknowledge in time."
 _GATHER_SECONDS = 0.02
+# What a function has room for, a hundred times over when it is read into events.
+_TAKE_BYTES = 4 * 1024 * 1024
+_LOOK_SECONDS = 0.5
 _PING_SECONDS = 86_400
 _TRUST_SECONDS = 20.0
 
@@ -47,6 +52,8 @@ class NatsQueue:
         self._loop = asyncio.new_event_loop()
         # No pings: nobody would read the answers between calls. A stale connection shows when it is used.
         self._link = Link(settings.nats_url, "weir", _PING_SECONDS, _TRUST_SECONDS)
+        # A command that ends would else complain of the client's tasks.
+        self._end = weakref.finalize(self, _end, self._loop, self._link)
         self._puller = Puller(self._link, names)
         self._turn = threading.Lock()
         self._payload_bytes = 0
@@ -68,11 +75,16 @@ class NatsQueue:
                 raise TooLarge("message_too_large", f"A queue message may have {limit} bytes.")
         return self._run(self._publish(messages))
 
+    def note(self, message: Message) -> None:
+        """See the port."""
+        noted = _puback(self._run(self._asked(Ask(self._names.ledger_subject, b"", _headers(message)))), False)
+        if noted.error:
+            raise QueueUnavailable(f"The tally was not stored: {noted.error}")
+
     def receive(self, limit: int, wait_seconds: float) -> list[Received]:
         """See the port. ``queued_at`` is in nanoseconds since the epoch."""
-        bytes_in_hand = 64 * 1024 * 1024
-        found = self._run(self._puller.take(limit, bytes_in_hand, wait_seconds, _GATHER_SECONDS), wait_seconds)
-        return [Received(each.message.data, each.deliveries, each.queued_at, each) for each in found]
+        found = self._run(self._puller.take(limit, _TAKE_BYTES, wait_seconds, _GATHER_SECONDS), wait_seconds)
+        return [self._received(each) for each in found]
 
     def ack(self, received: Received) -> None:
         """See the port. Waits until the broker noted it; raises :class:`QueueUnavailable` when it may not have."""
@@ -91,12 +103,24 @@ class NatsQueue:
         """See the port. A message that waits for its retry counts as in flight."""
         return self._run(self._depth())
 
+    def backlog(self) -> Backlog:
+        """See the port."""
+        # In half a second or not at all, so that a publish that follows stays within three together.
+        state = self._run(self._info(f"STREAM.INFO.{self._names.stream}", _LOOK_SECONDS))["state"]
+        return Backlog(state["messages"], state["bytes"])
+
+    def oldest_at(self) -> int | None:
+        """See the port."""
+        return self._run(self._oldest_at())
+
     def close(self) -> None:
         """Close the connection and the event loop."""
         with self._turn:
-            if not self._loop.is_closed():
-                self._loop.run_until_complete(self._link.close())
-                self._loop.close()
+            self._end()
+
+    def _received(self, taken: Taken) -> Received:
+        identity = f"{self._names.stream}:{taken.sequence}"
+        return Received(taken.message.data, taken.deliveries, taken.queued_at, taken, identity)
 
     def _run(self, work: Coroutine[Any, Any, T], more_seconds: float = 0.0) -> T:
         if not self._turn.acquire(timeout=self._seconds + more_seconds):
@@ -116,17 +140,15 @@ class NatsQueue:
             return
 
     async def _publish(self, messages: Sequence[Message]) -> list[Published]:
-        answers, resent = await self._ask(
-            [Ask(self._names.subject, each.body, {MESSAGE_ID: each.id}) for each in messages]
-        )
+        answers, resent = await self._ask([Ask(self._names.subject, each.body, _headers(each)) for each in messages])
         results = [_puback(answer, again) for answer, again in zip(answers, resent, strict=True)]
         if all(result.error for result in results):
             raise QueueUnavailable(results[0].error)
         return results
 
-    async def _ask(self, asks: Sequence[Ask]) -> tuple[list[Answer | None], list[bool]]:
+    async def _ask(self, asks: Sequence[Ask], seconds: float | None = None) -> tuple[list[Answer | None], list[bool]]:
         """The answers, and which requests were sent more than once: on a new connection when the old one broke."""
-        until = time.monotonic() + self._seconds
+        until = time.monotonic() + (self._seconds if seconds is None else seconds)
         answers: list[Answer | None] = [None] * len(asks)
         resent = [False] * len(asks)
         for _ in range(_ROUNDS):
@@ -145,8 +167,8 @@ class NatsQueue:
         except QueueUnavailable as error:
             return [error] * len(asks)
 
-    async def _asked(self, ask: Ask) -> Msg:
-        ((answer,), _) = await self._ask([ask])
+    async def _asked(self, ask: Ask, seconds: float | None = None) -> Msg:
+        ((answer,), _) = await self._ask([ask], seconds)
         if isinstance(answer, Msg):
             return answer
         raise answer or QueueUnavailable(_LATE)
@@ -164,11 +186,20 @@ class NatsQueue:
         dead = await self._info(f"STREAM.INFO.{names.dead_stream}")
         return Depth(consumer["num_pending"], consumer["num_ack_pending"], dead["state"]["messages"])
 
-    async def _info(self, what: str) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads((await self._asked(Ask(f"$JS.API.{what}", b""))).data)
+    async def _oldest_at(self) -> int:
+        # A message that is settled leaves the stream: its first one is the oldest that is not.
+        state = (await self._info(f"STREAM.INFO.{self._names.stream}"))["state"]
+        return instants.from_text(state["first_ts"]) if state["messages"] else 0
+
+    async def _info(self, what: str, seconds: float | None = None) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads((await self._asked(Ask(f"$JS.API.{what}", b""), seconds)).data)
         if "error" in answer:
             raise QueueUnavailable(f"NATS: {answer['error'].get('description', 'unknown error')}")
         return answer
+
+
+def _headers(message: Message) -> dict[str, str]:
+    return {MESSAGE_ID: message.id, TALLY: message.tally} if message.tally else {MESSAGE_ID: message.id}
 
 
 def _puback(answer: Answer | None, resent: bool) -> Published:
@@ -185,3 +216,9 @@ def _puback(answer: Answer | None, resent: bool) -> Published:
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     return Published(False, "NATS gave an answer that is no acknowledgement.")
+
+
+def _end(loop: asyncio.AbstractEventLoop, link: Link) -> None:
+    if not loop.is_closed():
+        loop.run_until_complete(link.close())
+        loop.close()

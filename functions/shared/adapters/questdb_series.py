@@ -31,15 +31,22 @@ class QuestDbSeries:
 
     def write(self, table: SeriesTable, rows: Sequence[Sequence[Any]]) -> None:
         """See the port."""
-        if not rows:
-            return
+        if rows:
+            self._ready(table).write(table, rows)
+
+    def write_lines(self, table: SeriesTable, lines: bytes) -> None:
+        """See the port."""
+        if lines:
+            self._ready(table).write_lines(table, lines)
+
+    def _ready(self, table: SeriesTable) -> "Writer":
         if self._writer is None:
             # Here and not above: who only reads has no need of the client, and does without it in its package.
             from functions.shared.adapters.questdb_writer import Writer
 
             self._writer = Writer(self._settings, self._clock, self._sleep)
         self._check(table)
-        self._writer.write(table, rows)
+        return self._writer
 
     def _check(self, table: SeriesTable) -> None:
         """The protocol would make a table that is not there, without a key: a row sent twice would count twice."""

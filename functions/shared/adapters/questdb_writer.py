@@ -1,8 +1,13 @@
 """Rows to QuestDB by its line protocol over HTTP: each request is one transaction, repeated until it is answered."""
 
+import base64
+import json
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +34,9 @@ class Writer:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._configuration = _configuration(settings)
+        self._url, self._timeout = urlsplit(settings.questdb_url), settings.questdb_timeout_seconds
+        named = f"{settings.questdb_user}:{settings.questdb_password}"
+        self._authorization = f"Basic {base64.b64encode(named.encode()).decode()}"
         self._retry_seconds, self._clock, self._sleep = settings.questdb_retry_seconds, clock, sleep
 
     def write(self, table: SeriesTable, rows: Sequence[Sequence[Any]]) -> None:
@@ -46,27 +54,56 @@ class Writer:
         if len(buffer):
             self._flush(table, buffer)
 
+    def write_lines(self, table: SeriesTable, lines: bytes) -> None:
+        """See the port. Not by the client, whose buffer takes a row at a time."""
+        self._repeat(lambda: self._post(table, lines))
+
     def _flush(self, table: SeriesTable, buffer: Buffer) -> None:
-        deadline, pause = self._clock() + self._retry_seconds, _FIRST_PAUSE_SECONDS
-        while True:
+        def flush() -> None:
             try:
                 # A new one each time: a sender that failed, or slept in a frozen process, is not to be trusted.
                 with Sender.from_conf(self._configuration) as sender:
                     # By default a flush that fails empties the buffer, and the rows are gone.
                     sender.flush(buffer, clear=False, transactional=True)
                     buffer.clear()
-                return
             except IngressError as error:
-                reason = _reason(table, error)
-                if isinstance(reason, StoreRefused) or self._clock() + pause > deadline:
-                    raise reason from error
+                raise _reason(table, error) from error
+
+        self._repeat(flush)
+
+    def _repeat(self, send: Callable[[], None]) -> None:
+        """Send until it is taken, for as long as is set."""
+        deadline, pause = self._clock() + self._retry_seconds, _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                send()
+                return
+            except StoreUnavailable:
+                if self._clock() + pause > deadline:
+                    raise
             self._sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _post(self, table: SeriesTable, lines: bytes) -> None:
+        headers = {"Authorization": self._authorization, "Content-Type": "text/plain"}
+        try:
+            with closing(self._connect()) as connection:
+                connection.request("POST", "/write?precision=n", lines, headers)
+                answer = connection.getresponse()
+                said = answer.read().decode(errors="replace")
+        except (OSError, HTTPException) as error:
+            raise StoreUnavailable(f"QuestDB did not take rows of {table.name}: {type(error).__name__}") from error
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise _refusal(table, answer.status, said)
+
+    def _connect(self) -> HTTPConnection:
+        kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
+        return kind(self._url.hostname or "", self._url.port or _port(self._url.scheme), timeout=self._timeout)
 
 
 def _configuration(settings: SeriesSettings) -> str:
     url = urlsplit(settings.questdb_url)
-    port = url.port or (443 if url.scheme == "https" else 9000)
+    port = url.port or _port(url.scheme)
     values = {
         "addr": f"{url.hostname}:{port}",
         "username": settings.questdb_user,
@@ -78,6 +115,10 @@ def _configuration(settings: SeriesSettings) -> str:
     }
     # A semicolon ends a value, and is written twice inside of one.
     return f"{url.scheme}::" + "".join(f"{name}={value.replace(';', ';;')};" for name, value in values.items())
+
+
+def _port(scheme: str) -> int:
+    return 443 if scheme == "https" else 9000
 
 
 def _adder(table: SeriesTable) -> Callable[[Buffer, Sequence[Any]], None]:
@@ -101,6 +142,21 @@ def _reason(table: SeriesTable, error: IngressError) -> StoreRefused | StoreUnav
     if error.code in _VALUE_CODES:
         return StoreRefused(f"{table.name}: a value that the protocol cannot carry")
     if error.code == IngressErrorCode.ServerFlushError and _REFUSED.search(text) and "does not exist" not in text:
-        column = _COLUMN.search(text)
-        return StoreRefused(f"{table.name}: QuestDB refuses a value" + (f" of {column[1]}" if column else ""))
+        return _refused(table, text)
     return StoreUnavailable(f"QuestDB did not take rows of {table.name}: {error.code.name}")
+
+
+def _refusal(table: SeriesTable, status: int, said: str) -> StoreRefused | StoreUnavailable:
+    """The same, of what the server answered itself."""
+    try:
+        code = str(json.loads(said).get("code", ""))
+    except (ValueError, AttributeError):
+        code = ""
+    if status == HTTPStatus.BAD_REQUEST and code == "invalid" and "does not exist" not in said:
+        return _refused(table, said)
+    return StoreUnavailable(f"QuestDB did not take rows of {table.name}: {status}")
+
+
+def _refused(table: SeriesTable, text: str) -> StoreRefused:
+    column = _COLUMN.search(text)
+    return StoreRefused(f"{table.name}: QuestDB refuses a value" + (f" of {column[1]}" if column else ""))

@@ -11,10 +11,15 @@ def of(user_id: str | None, anonymous_id: str, session_id: str, ip: str, user_ag
     if user_id:
         return "u:" + user_id
     if anonymous_id:
-        return "a:" + anonymous_id
+        return of_device(anonymous_id)
     if session_id != NIL:
         return "s:" + session_id
     return _fingerprint(ip, user_agent)
+
+
+def of_device(anonymous_id: str) -> str:
+    """A device as events and sessions name it; nothing where there is none."""
+    return anonymous_id and "a:" + anonymous_id
 
 
 @lru_cache(maxsize=16_384)

@@ -42,6 +42,11 @@ def from_text(text: str) -> int:
     return whole * SECOND + int(fraction[:9].ljust(9, "0") or 0)
 
 
+def age_seconds(at: int, now: int) -> float:
+    """How long ago that was; 0 for 0, which is no instant, and for what another clock puts ahead of this one."""
+    return max(0.0, (now - at) / SECOND) if at else 0.0
+
+
 def to_text(nanoseconds: int) -> str:
     """RFC 3339 in UTC with as many digits of a second as it takes (none, 3, 6 or 9)."""
     seconds, fraction = divmod(nanoseconds, SECOND)

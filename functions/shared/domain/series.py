@@ -32,6 +32,7 @@ class MetricRow(NamedTuple):
     properties: str
     state: Standing
     computed_at: int
+    event_name: str | None = None
 
 
 class SessionRow(NamedTuple):

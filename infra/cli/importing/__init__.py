@@ -34,7 +34,7 @@ def import_file(
     file: Annotated[Path, typer.Argument(help="The file; gzip is known by its first bytes.", show_default=False)],
     file_format: Annotated[Format, typer.Option("--format", help="What the file holds.", show_default=False)],
     url: Annotated[str, typer.Option(envvar="WEIR_URL", help="Where Weir answers.")] = _URL,
-    key: Annotated[str, typer.Option(envvar="WEIR_KEY", help="The key to write with.")] = "wk_local",
+    key: Annotated[str, typer.Option(envvar="WEIR_KEY", help="The key to write with; on this machine wk_local.")] = "",
     rate: Annotated[
         float | None, typer.Option(help="At most so many events a second.", show_default="as fast as Weir takes them")
     ] = None,
@@ -75,7 +75,7 @@ def import_file(
     from infra.cli.importing.run import Import, run
 
     console = Console(stderr=True, soft_wrap=True)
-    with client.telling(), client.connect(url, key) as connection:
+    with client.telling(), client.connect(url, client.own_key(url, key, "wk_local")) as connection:
         outcome = run(Import(file, file_format.value, site, rate, restart), connection, console)
         if as_json:
             client.show_json(account(outcome))

@@ -14,8 +14,11 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
+from infra.local.exposition import FILE
+
 from .door import Door, Limits
 from .gate import Gate
+from .patience import HastyServer
 from .upstream import UpstreamFile
 
 _MIB = 1 << 20
@@ -27,6 +30,9 @@ _IDLE_SECONDS = 30.0
 # a short wait is better. The stack starts this many of collect's beforehand.
 _AT_ONCE = {"collect": 3, "enrich": 2, "serve": 4, "waiting": 6}
 _WAITING = 256
+_HEADERS_SECONDS = 10.0
+# For what a client still sends of a request that was answered before it was whole.
+_LINGER_SECONDS = 3.0
 _PATIENCE_SECONDS = 10.0
 _FINISH_SECONDS = 5.0
 
@@ -51,8 +57,17 @@ async def _serve(options: argparse.Namespace) -> None:
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
-        door = Door(UpstreamFile(options.upstream), session, _limits(), _gates())
-        server = web.Server(door.handle, access_log=None, auto_decompress=False, keepalive_timeout=75)
+        door = Door(
+            UpstreamFile(options.upstream), session, _limits(), _gates(), options.upstream.parent / "logs" / FILE
+        )
+        server = HastyServer(
+            door.handle,
+            _HEADERS_SECONDS,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=75,
+            lingering_time=_LINGER_SECONDS,
+        )
         runner = web.ServerRunner(server, shutdown_timeout=_FINISH_SECONDS)
         await runner.setup()
         await web.TCPSite(runner, options.host, options.port, backlog=512).start()

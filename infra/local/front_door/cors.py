@@ -5,7 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 _ALLOW_HEADERS = "Authorization, Content-Encoding, Content-Type, Idempotency-Key, X-Api-Key, X-Request-Id"
-_EXPOSE_HEADERS = "Link, Location, Retry-After, X-Next-Cursor, X-Request-Id"
+_EXPOSE_HEADERS = (
+    "Link, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Next-Cursor, X-Request-Id"
+)
 
 
 def preflight(allow: str) -> web.Response:

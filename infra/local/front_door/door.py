@@ -9,11 +9,14 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
+
+from infra.local.exposition import CONTENT_TYPE
 
 from . import cors
 from .gate import Gate, Overloaded
@@ -39,10 +42,11 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 @dataclass(frozen=True)
 class Limits:
-    """Sizes of a request's body."""
+    """Sizes of a request's body, and how long it may take to come."""
 
     request_bytes: int
     inflated_bytes: int
+    body_seconds: float = 30.0
 
 
 class Refused(Exception):
@@ -57,10 +61,16 @@ class Door:
     """Handles the requests of all clients over one pool of connections to the emulator."""
 
     def __init__(
-        self, upstream: UpstreamFile, session: aiohttp.ClientSession, limits: Limits, gates: Mapping[str, Gate]
+        self,
+        upstream: UpstreamFile,
+        session: aiohttp.ClientSession,
+        limits: Limits,
+        gates: Mapping[str, Gate],
+        metrics: Path | None = None,
     ) -> None:
         """Take one gate a function, and `waiting` for the requests that ask to wait until their event is stored."""
         self._upstream, self._session, self._limits, self._gates = upstream, session, limits, gates
+        self._metrics = metrics
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         request_id = _request_id(request)
@@ -84,6 +94,8 @@ class Door:
         if upstream.url is None:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the functions are being started")
         path = request.rel_url.raw_path.rstrip("/") or "/"
+        if path == "/metrics" and self._metrics is not None:
+            return _exposed(self._metrics)
         match = upstream.routes.find(path)
         if match is None:
             raise Refused(HTTPStatus.NOT_FOUND, f"there is no path {path}")
@@ -103,7 +115,11 @@ class Door:
 
     async def _body(self, request: web.BaseRequest) -> tuple[bytes, bool]:
         """The body, and whether it came as gzip."""
-        body = await self._received(request)
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                body = await self._received(request)
+        except TimeoutError:
+            raise _too_slow(self._limits.body_seconds) from None
         if not body.startswith(MAGIC):
             return body, False
         limit = self._limits.inflated_bytes
@@ -149,6 +165,12 @@ class Door:
         return response
 
 
+def _exposed(file: Path) -> web.Response:
+    """What a Prometheus server asks for."""
+    text = file.read_text() if file.exists() else ""
+    return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+
+
 def _request_id(request: web.BaseRequest) -> str:
     """The client's own id where it fits in a log line, else a new one."""
     given = request.headers.get("X-Request-Id", "")
@@ -159,6 +181,11 @@ def _too_large(limit: int) -> Refused:
     # Closed, since what the client still sends is not read.
     detail = f"the request has more than {limit} bytes (limit request_bytes)"
     return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, Connection="close")
+
+
+def _too_slow(seconds: float) -> Refused:
+    detail = f"the body did not come within {seconds:g} s"
+    return Refused(HTTPStatus.REQUEST_TIMEOUT, detail, Connection="close")
 
 
 def _target(upstream: Upstream, path: str, query: str) -> URL:

@@ -7,6 +7,8 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
+from functions.shared.adapters import secret_references
+from functions.shared.adapters.nats_names import SLOW
 from functions.shared.errors import Misconfigured
 from functions.shared.settings import load
 from infra.nats.event_source import health
@@ -21,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM, SIGINT or the parent's end. 2 when a setting is wrong."""
     options = _parser().parse_args(arguments)
     try:
-        settings = load(EventSourceSettings, os.environ)
+        settings = load(EventSourceSettings, os.environ, secret_references.read)
     except Misconfigured as error:
         print(error, file=sys.stderr)
         return 2
@@ -39,14 +41,21 @@ def _parser() -> argparse.ArgumentParser:
 async def _run(settings: EventSourceSettings, health_port: int, parent_pid: int) -> None:
     counters = Counters()
     source = EventSource(settings, counters)
+    # One block at a time, whatever waits there: the slow lane takes at most one turn of several.
+    slow = EventSource(settings.model_copy(update={"event_source_concurrency": 1}), Counters(), SLOW)
+
+    def stop() -> None:
+        source.stop()
+        slow.stop()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, source.stop)
+        loop.add_signal_handler(number, stop)
     server = await health.serve(health_port, counters.as_dict) if health_port else None
-    watching = loop.create_task(_watch(parent_pid, source.stop)) if parent_pid else None
+    watching = loop.create_task(_watch(parent_pid, stop)) if parent_pid else None
     log("started", function=settings.enrich_function, concurrency=settings.event_source_concurrency)
     try:
-        await source.run()
+        await asyncio.gather(source.run(), slow.run())
     finally:
         if watching:
             watching.cancel()

@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 
 from functions.shared.adapters.nats_dead import dead_letter
 from functions.shared.adapters.nats_link import Ask, Link
-from functions.shared.adapters.nats_names import NAMES
+from functions.shared.adapters.nats_names import NAMES, Names
 from functions.shared.adapters.nats_pull import ACK, PROGRESS, Puller, Taken, nak
 from functions.shared.errors import QueueUnavailable
 
@@ -20,9 +20,10 @@ _ASK_SECONDS = 5.0
 class Broker:
     """The broker as the event source uses it. What cannot be said is left: the message comes again by itself."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, names: Names = NAMES) -> None:
+        self._names = names
         self._link = Link(url, "weir-event-source")
-        self._puller = Puller(self._link, NAMES)
+        self._puller = Puller(self._link, names)
         self._in_hand: dict[int, Taken] = {}
         self._ack_wait_seconds = 0.0
 
@@ -45,7 +46,7 @@ class Broker:
     async def bury(self, taken: Taken, attempts: int, cause: str) -> bool:
         """Store the dead letter durably, then let the original go. False when it could not be stored."""
         try:
-            (answer,) = await self._link.ask([dead_letter(taken, NAMES, attempts, cause)], _ASK_SECONDS)
+            (answer,) = await self._link.ask([dead_letter(taken, self._names, attempts, cause)], _ASK_SECONDS)
         except QueueUnavailable:
             return False
         if not isinstance(answer, Msg) or "stream" not in json.loads(answer.data):
@@ -96,9 +97,9 @@ class Broker:
                     await self._link.send(each.message.reply, PROGRESS)
 
     async def _learn_ack_wait(self) -> None:
-        subject = f"$JS.API.CONSUMER.INFO.{NAMES.stream}.{NAMES.consumer}"
+        subject = f"$JS.API.CONSUMER.INFO.{self._names.stream}.{self._names.consumer}"
         (answer,) = await self._link.ask([Ask(subject, b"")], _ASK_SECONDS)
         said = json.loads(answer.data) if isinstance(answer, Msg) else {}
         if "config" not in said:
-            raise QueueUnavailable(f"The consumer {NAMES.consumer} does not exist; was the topology created?")
+            raise QueueUnavailable(f"The consumer {self._names.consumer} does not exist; was the topology created?")
         self._ack_wait_seconds = said["config"]["ack_wait"] / 1e9

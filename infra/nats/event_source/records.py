@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
-from functions.shared.adapters.nats_names import MESSAGE_ID, NAMES
+from functions.shared.adapters.nats_names import MESSAGE_ID
 from functions.shared.adapters.nats_pull import Taken
 
 # Lambda takes 6 MiB of request; the rest is room for the frame.
@@ -25,7 +25,7 @@ class Record(NamedTuple):
 
 def record(taken: Taken, attempt: int, region: str) -> Record:
     """Shape one message. ``attempt`` is how often the function has seen it, this time included."""
-    identity = f"{NAMES.stream}:{taken.sequence}"
+    identity = f"{taken.stream}:{taken.sequence}"
     body = taken.message.data
     try:
         encoded = orjson.dumps(
@@ -44,7 +44,7 @@ def record(taken: Taken, attempt: int, region: str) -> Record:
                 "messageAttributes": {},
                 "md5OfBody": hashlib.md5(body, usedforsecurity=False).hexdigest(),
                 "eventSource": "weir:nats",
-                "eventSourceARN": f"arn:weir:nats:{region}::{NAMES.stream}",
+                "eventSourceARN": f"arn:weir:nats:{region}::{taken.stream}",
                 "awsRegion": region,
             }
         )

@@ -13,6 +13,7 @@ class Counters:
 
     started_at: float = field(default_factory=time.time)
     state: str = "starting"
+    pulled: int = 0
     invocations: int = 0
     messages: int = 0
     bytes: int = 0

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
+from functions.shared.adapters.nats_names import NAMES, Names
 from functions.shared.adapters.nats_pull import Taken
 from functions.shared.errors import QueueUnavailable
 from infra.nats.event_source.broker import Broker
@@ -41,10 +42,10 @@ class Pause:
 class EventSource:
     """The event source mapping of one function."""
 
-    def __init__(self, settings: EventSourceSettings, counters: Counters) -> None:
+    def __init__(self, settings: EventSourceSettings, counters: Counters, names: Names = NAMES) -> None:
         self._settings = settings
         self._counters = counters
-        self._broker = Broker(settings.nats_url)
+        self._broker = Broker(settings.nats_url, names)
         self._invoker = Invoker(settings)
         self._delivery = Delivery(settings, self._invoker.invoke, self._broker, counters, self._invoker.region)
         self._stop = asyncio.Event()
@@ -135,6 +136,7 @@ class EventSource:
             batch = pull.result()
         self._broker_pause.over()
         self._counters.state = "running"
+        self._counters.pulled += len(batch)
         return batch
 
     async def _paused(self, pause: Pause) -> bool:

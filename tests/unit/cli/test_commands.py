@@ -12,7 +12,8 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner, Result
 
-from infra.cli import client, first_run, migrate, send, status, trace
+from functions.shared.settings import RetentionSettings
+from infra.cli import client, first_answers, first_run, migrate, send, status, trace
 from infra.cli.importing import run as running
 from infra.questdb.migrate import QuestDbError
 from tests.unit.cli.weir_double import WeirDouble
@@ -32,6 +33,11 @@ def command(monkeypatch: pytest.MonkeyPatch, handler: Handler, *arguments: str, 
         lambda url, _: httpx.Client(transport=httpx.MockTransport(handler), base_url=url),
     )
     return CliRunner().invoke(app, list(arguments), input=given)
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIR_KEY", "rk_mine")
 
 
 def answering(code: int, content: Any, seen: list[httpx.Request] | None = None, **headers: str) -> Handler:
@@ -111,6 +117,18 @@ def test_status(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "0 received" in bad.stdout
 
 
+def test_status_prints_the_process_of_a_service_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = {"state": "ready", "pid": 42, "born": "then", "port": 8123, "restarts": 0, "log": "x.log"}
+    content = {"pid": 1, "base_url": "http://w.test", "services": {"clickhouse": service}}
+    monkeypatch.setattr("infra.local.state.read", lambda _: content)
+    monkeypatch.setattr("infra.local.state.birth", lambda _: "then")
+    good = command(monkeypatch, refused, "status", "--url", "http://w.test", "--pid", "clickhouse")
+    assert (good.exit_code, good.stdout) == (0, "42\n")
+    bad = command(monkeypatch, refused, "status", "--url", "http://w.test", "--pid", "redis")
+    assert (bad.exit_code, bad.stdout) == (1, "")
+    assert "there are: clickhouse" in bad.stderr
+
+
 def test_status_knows_the_stack_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     service = {"state": "ready", "pid": 1, "born": "never", "port": 8123, "restarts": 2, "log": "x.log"}
     content = {"pid": 1, "base_url": "http://w.test", "services": {"clickhouse": service}}
@@ -157,6 +175,7 @@ def test_migrate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.clickhouse.migrate.migrate", lambda *given: calls.append(given) or ["0001_events"])
     monkeypatch.setattr("infra.questdb.migrate.migrate", lambda *given: calls.append(given) or [])
     monkeypatch.setenv("WEIR_QUESTDB_TTL_DAYS", "90")
+    monkeypatch.setenv("WEIR_RETENTION_EVENTS_DAYS", "30")
     result = command(
         monkeypatch, refused, "migrate", "--url", "http://c.test", "--questdb-url", "http://q.test", "--json"
     )
@@ -164,7 +183,8 @@ def test_migrate(monkeypatch: pytest.MonkeyPatch) -> None:
         0,
         {"applied": {"clickhouse": ["0001_events"], "questdb": []}},
     )
-    assert calls == [("http://c.test", "weir", None, "default", ""), ("http://q.test", 90, "admin", "quest")]
+    kept = RetentionSettings(retention_events_days=30)
+    assert calls == [("http://c.test", "weir", None, "default", "", kept), ("http://q.test", 90, "admin", "quest")]
 
 
 def test_migrate_says_that_there_is_no_questdb(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +218,11 @@ def test_the_first_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: 
     monkeypatch.setattr(
         client, "connect", lambda url, _: httpx.Client(transport=httpx.MockTransport(handler), base_url=url)
     )
-    first_run.welcome("http://weir.test", "http://clickhouse.test")
+    measured: list[object] = []
+    monkeypatch.setattr(first_answers, "show", lambda *given: measured.append(given[1]))
+    engines = {"WEIR_CLICKHOUSE_URL": "http://clickhouse.test"}
+    first_run.welcome("http://weir.test", engines)
+    assert measured == [engines]
     said = capsys.readouterr().err
     assert "10,000 received, 9,999 stored, 1 failed" in said
     assert "failed: required (1), first in line 8,899" in said
@@ -206,7 +230,8 @@ def test_the_first_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: 
     assert "FR" in said
     assert said.count("  curl ") == 5
     posts = len(weir.posts)
-    first_run.welcome("http://weir.test", "http://clickhouse.test")
+    first_run.welcome("http://weir.test", engines)
+    assert len(measured) == 1
     again = capsys.readouterr().err
     assert again.startswith("in store: 10,000 received, 9,999 stored, 1 failed\n")
     assert (again.count("  curl "), len(weir.posts)) == (5, posts)
@@ -218,7 +243,7 @@ def test_the_first_run_ends_when_it_is_told_to(
     weir = WeirDouble()
     monkeypatch.setattr(running, "FOLDER", tmp_path)
     monkeypatch.setattr(client, "connect", lambda *_: weir.client())
-    first_run.welcome("http://weir.test", "http://clickhouse.test", stopping=lambda: len(weir.posts) == 2)
+    first_run.welcome("http://weir.test", {}, stopping=lambda: len(weir.posts) == 2)
     assert len(weir.posts) == 2
     assert "curl" not in capsys.readouterr().err
 
@@ -235,3 +260,10 @@ def test_retry_after_as_seconds_as_a_date_and_as_nonsense() -> None:
 
     assert (told("3"), told(""), told("soon")) == (3.0, None, None)
     assert told("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+
+
+def test_migrate_names_a_retention_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIR_RETENTION_EVENTS_DAYS", "-1")
+    result = command(monkeypatch, refused, "migrate")
+    assert result.exit_code == 1
+    assert "WEIR_RETENTION_EVENTS_DAYS" in result.stderr

@@ -38,7 +38,7 @@ class WeirDouble:
         stored = len(self.events) + len(self.failed)
         counts = {"received": stored, "stored": stored, "processed": len(self.events), "failed": len(self.failed)}
         return {
-            "ledger": {**counts, "duplicates": 0},
+            "ledger": {**counts, "erased": 0, "duplicates": 0},
             "queue": {"ready": 0, "in_flight": 0, "dead": 0},
             "lag": None,
             "unavailable": {},

@@ -5,16 +5,20 @@ from typing import Any
 
 import pytest
 
+from functions.collect.admission import Admission
 from functions.collect.request import CollectRequest
 from functions.collect.service import CollectService, Outcome
 from functions.shared.adapters.memory_queue import MemoryQueue
 from functions.shared.domain import ids
+from functions.shared.domain.keys import Key
 from functions.shared.errors import BadRequest, QueueUnavailable, Reject, TooLarge
 from functions.shared.ports import Published
 from schemas.envelope import unpack
 from schemas.limits import Limits
+from tests.support.limits import FREE
 
 NOW = 1_767_225_600_123_456_789
+KEY = Key(key_id="live_shop", scopes=("write",))
 EVENT = {"event_type": "click", "event_name": "Buy", "platform": "web"}
 
 
@@ -26,14 +30,18 @@ class Nothing:
     def rows(self, bodies: Any) -> dict[str, Any]:
         return {"raw": [len(bodies)], "processed": []}
 
-    def wait(self, event_id: str, batch_id: str) -> None:
+    def wait(self, event_id: str, batch_id: str, environment: str) -> None:
         return None
 
 
-def service(queue: Any = None, limits: Limits | None = None, stored: Any = None) -> CollectService:
+def service(
+    queue: Any = None, limits: Limits | None = None, stored: Any = None, admission: Admission | None = None
+) -> CollectService:
     made = MemoryQueue() if queue is None else queue
     seen = Nothing() if stored is None else stored
-    return CollectService(made, limits or Limits(), lambda: NOW, lambda count: b"\7" * count, Nothing(), seen)
+    return CollectService(
+        made, admission or FREE, limits or Limits(), lambda: NOW, lambda count: b"\7" * count, Nothing(), seen
+    )
 
 
 def post(collect: CollectService, events: Any, **given: Any) -> Outcome:
@@ -121,11 +129,9 @@ def test_an_id_that_is_made_up_is_told_of_and_two_such_batches_differ() -> None:
 def test_an_idempotency_key_names_the_event_by_its_content() -> None:
     import hashlib
 
-    given = CollectRequest(json.dumps(EVENT).encode(), idempotency_key="k-1", key="wk_local")
-    from functions.collect.request import key_id
-
+    given = CollectRequest(json.dumps(EVENT).encode(), idempotency_key="k-1", key=KEY)
     canonical = json.dumps(EVENT, sort_keys=True, separators=(",", ":")).encode()
-    expected = ids.named("event", f"{key_id('wk_local')}:k-1:0:{hashlib.sha256(canonical).hexdigest()}")
+    expected = ids.named("event", f"{KEY.key_id}:k-1:0:{hashlib.sha256(canonical).hexdigest()}")
     outcome = service().single(given)
     assert outcome.body["event_id"] == expected
     assert outcome.body["warnings"] == []
@@ -191,7 +197,7 @@ class Standing:
     def __init__(self, raw: dict[str, Any] | None, processed: dict[str, Any] | None) -> None:
         self.raw, self.processed = raw, processed
 
-    def wait(self, event_id: str, batch_id: str) -> dict[str, Any]:
+    def wait(self, event_id: str, batch_id: str, environment: str) -> dict[str, Any]:
         raw = None if self.raw is None else {"batch_id": batch_id, **self.raw}
         return {"event_id": event_id, "raw": raw, "processed": self.processed}
 

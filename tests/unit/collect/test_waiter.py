@@ -27,15 +27,15 @@ def waited(answers: Iterable[dict[str, Any] | Exception]) -> tuple[dict[str, Any
     """What comes of one answer of the store after another, the last for ever; and how many seconds it took."""
     left, clock = list(answers), Clock()
 
-    def find(event_id: str) -> bytes:
-        assert event_id == "event"
+    def find(event_id: str, environment: str) -> bytes:
+        assert (event_id, environment) == ("event", "live")
         answer = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(answer, Exception):
             raise answer
         return json.dumps(answer).encode()
 
     waiter = Waiter(find, 5, clock.sleep, lambda: clock.now)
-    return waiter.wait("event", "own"), clock.now
+    return waiter.wait("event", "own", "live"), clock.now
 
 
 @pytest.mark.parametrize("fate", [GOOD, FAILED], ids=["stored", "failed"])

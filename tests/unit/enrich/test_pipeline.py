@@ -32,7 +32,6 @@ def broken(_: Mapping[str, Any]) -> Mapping[str, Any]:
 def test_the_steps_are_in_their_order() -> None:
     assert [step.name for step in STEPS] == [
         "network",
-        "identity",
         "geo",
         "user_agent",
         "device",
@@ -40,6 +39,8 @@ def test_the_steps_are_in_their_order() -> None:
         "traffic",
         "bot",
         "local_time",
+        "address",
+        "identity",
     ]
 
 

@@ -19,19 +19,24 @@ from tests.support.writers import FATES, Fate, World
 
 _EVENTS = [str(uuid.UUID(int=number)) for number in range(1, 4)]
 _one = st.builds(
-    lambda event, failed, at, shift, payload: delivery(
+    lambda event, failed, at, shift, payload, generation, key: delivery(
         event_id=event,
         failed=failed,
         received_at=NOW + at,
         timestamp=NOW + shift,
         properties=f'{{"p":{payload}}}',
         batch_id=_EVENTS[0],
+        digest=str(payload),
+        generation=generation,
+        key_id=key,
     ),
     st.sampled_from(_EVENTS),
     st.booleans(),
     st.integers(0, 2),
     st.sampled_from([0, 1, -(10**15)]),
     st.integers(0, 1),
+    st.sampled_from([0, 0, 1, 2]),
+    st.sampled_from(["live_shop", "test_shop"]),
 )
 _block = st.lists(_one, min_size=1, max_size=4)
 
@@ -49,22 +54,33 @@ def _fate(chance: random.Random, accidents: float) -> Fate:
 def check(tables: MemoryTables, deliveries: list[Delivery]) -> None:
     """One raw row an event, that of its best delivery; its processed row when that is valid."""
     for event_id in {one.raw.event_id for one in deliveries}:
-        best = min(one.rank for one in deliveries if one.raw.event_id == event_id)
+        best = min(one.order for one in deliveries if one.raw.event_id == event_id)
         raw = [row for _, row in tables.raw if row.event_id == event_id]
         processed = [row for _, row in tables.processed if row.event_id == event_id]
-        assert [(row.processing_status == "failed", row.received_at, row.digest) for row in raw] == [best]
-        assert [(False, row.received_at, row.digest) for row in processed] == ([] if best[0] else [best])
+        assert [order(row, row.processing_status == "failed") for row in raw] == [best]
+        assert [order(row, False) for row in processed] == ([] if best[0][0] else [best])
+
+
+def order(row: RawRow | ProcessedRow, failed: bool) -> tuple[tuple[bool, bool, int, str], str, int, int]:
+    return (
+        (failed, row.key_id == "test_shop", row.received_at, row.digest),
+        row.batch_id,
+        row.batch_index,
+        -row.generation,
+    )
 
 
 def check_touches(tables: MemoryTables, blocks: list[list[Delivery]]) -> None:
     """Word was left of each event that stands, of each minute a row is in, and of all that was contested."""
     touches = [touch for _, touch in tables.touched]
-    assert {row.identity for _, row in tables.processed} <= {one for touch in touches for one in touch.identities}
+    told = {attempt for attempt, _ in tables.touched}
+    named = {event_id for touch in touches for event_id in touch.event_ids}
+    assert {row.event_id for by, row in tables.processed if by not in told} <= named
     minutes = {minute for touch in touches for minute in touch.minutes}
     assert {row.timestamp // (60 * 10**9) * 60 for _, row in tables.raw} <= minutes
     events = [{one.raw.event_id for one in block} for block in blocks]
     contested = {event for a, b in itertools.combinations(events, 2) for event in a & b}
-    assert contested <= {event_id for touch in touches for event_id in touch.event_ids}
+    assert contested <= named
 
 
 @settings(max_examples=800, deadline=None)
@@ -96,6 +112,31 @@ def test_one_after_the_other_counts_are_those_of_the_rows(blocks: list[list[Deli
         check(tables, [one for each in blocks[: number + 1] for one in each])
 
 
+@pytest.mark.parametrize("live_first", [True, False])
+def test_what_a_test_key_sent_never_stands_for_what_a_live_one_did(live_first: bool) -> None:
+    live = delivery(event_id=_EVENTS[0], key_id="live_shop", received_at=NOW + 9)
+    test = delivery(event_id=_EVENTS[0], key_id="test_shop", received_at=NOW)
+    tables = MemoryTables()
+    for seed, one in enumerate([live, test] if live_first else [test, live]):
+        Recorder(tables, attempts(seed)).record([one])
+    assert [row.key_id for _, row in tables.raw] == [row.key_id for _, row in tables.processed] == ["live_shop"]
+
+
+def test_nor_does_it_within_one_block() -> None:
+    tables = MemoryTables()
+    test = delivery(event_id=_EVENTS[0], key_id="test_shop", received_at=NOW)
+    live = delivery(event_id=_EVENTS[0], key_id="live_shop", received_at=NOW + 1)
+    assert Recorder(tables, attempts()).record([test, live]) == (1, 0, 1)
+    assert [row.key_id for _, row in tables.raw] == ["live_shop"]
+
+
+def test_a_live_event_that_failed_gives_way_to_a_valid_one_as_ever() -> None:
+    tables = MemoryTables()
+    for seed, (key, failed) in enumerate((("live_shop", True), ("test_shop", False))):
+        Recorder(tables, attempts(seed)).record([delivery(event_id=_EVENTS[0], key_id=key, failed=failed)])
+    assert [row.key_id for _, row in tables.raw] == ["test_shop"]
+
+
 def test_nothing_in_is_nothing_done() -> None:
     tables = MemoryTables()
     assert Recorder(tables, attempts()).record([]) == (0, 0, 0)
@@ -109,22 +150,19 @@ def test_every_delivery_is_in_the_ledger_also_one_that_its_own_block_outranks() 
     assert sorted(claim.batch_index for _, claim in tables.claims) == [0, 1, 2]
 
 
-def test_word_is_left_of_the_device_too_when_an_event_names_its_user() -> None:
+def test_word_is_left_of_an_attempt_and_its_minutes() -> None:
     tables = MemoryTables()
-    linked = delivery(user_ref="ann", anonymous_id="d1")
-    Recorder(tables, attempts()).record([linked, delivery(anonymous_id="d2"), delivery(failed=True)])
-    [(_, touch)] = tables.touched
-    assert linked.processed is not None
-    assert sorted(touch.identities) == ["a:d1", "a:d2", linked.processed.identity]
-    assert touch[1:] == ([NOW // 60_000_000_000 * 60], [], 3)
+    Recorder(tables, attempts()).record([delivery(), delivery(failed=True)])
+    [(by, touch)] = tables.touched
+    assert {attempt for attempt, _ in tables.processed} == {by}
+    assert touch == ([NOW // 60_000_000_000 * 60], [], 2)
 
 
 def test_word_is_left_again_when_everything_was_there() -> None:
     tables = MemoryTables()
-    one = delivery(anonymous_id="d")
+    one = delivery()
     for seed in range(2):
         Recorder(tables, attempts(seed)).record([one])
-    assert [touch.identities for _, touch in tables.touched] == [["a:d"], ["a:d"]]
     assert [touch.event_ids for _, touch in tables.touched] == [[], [one.raw.event_id]]
 
 
@@ -136,6 +174,30 @@ def test_a_replayed_event_in_hand_gives_way_to_its_valid_delivery() -> None:
     tables.raw = [(by, row._replace(processing_status="pending"))]  # type: ignore[arg-type]
     assert Recorder(tables, attempts(1)).record([one]) == (1, 0, 0)
     check(tables, [one])
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
+def test_of_one_delivery_what_a_replay_brought_last_stands_but_no_failure_in_place_of_what_is_good(
+    order: tuple[int, ...],
+) -> None:
+    tables = MemoryTables()
+    ways = [
+        delivery(event_id=_EVENTS[0], digest="d", batch_id=_EVENTS[0], generation=generation, failed=failed)
+        for generation, failed in enumerate((True, False, False, True))
+    ]
+    for seed, way in enumerate(order):
+        Recorder(tables, attempts(seed)).record([ways[way]])
+    check(tables, ways)
+    assert [row.generation for _, row in tables.raw] == [2]
+
+
+def test_an_earlier_delivery_counts_however_often_a_later_one_was_replayed() -> None:
+    tables = MemoryTables()
+    early, late = (delivery(event_id=_EVENTS[0], received_at=NOW + at) for at in (0, 1))
+    again = late._replace(raw=late.raw._replace(generation=9))
+    for seed, one in enumerate((early, late, again)):
+        Recorder(tables, attempts(seed)).record([one])
+    check(tables, [early, late, again])
 
 
 def poisoned(row: RawRow | ProcessedRow | Claim) -> bool:

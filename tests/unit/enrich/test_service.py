@@ -1,6 +1,8 @@
 """Enrich: one in is one out, good or bad; a retry makes the same rows; a bad message costs no neighbour."""
 
+import hashlib
 import json
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,13 @@ from functions.shared.adapters.memory_queue import MemoryQueue
 from functions.shared.adapters.memory_tables import MemoryTables
 from functions.shared.domain import ids, instants
 from functions.shared.errors import BadRequest
-from schemas.envelope import Header, pack
+from schemas import patch
+from schemas.bundle import Again, Part, PartHeader
+from schemas.bundle import pack as pack_bundle
+from schemas.envelope import Header, RequestInfo, pack
 from schemas.limits import Limits
 from schemas.validation import Validator
+from tests.support.limits import FREE
 
 AWS = Path(__file__).parents[3] / "events_samples" / "aws"
 NOW = 1_767_225_600_000_000_000
@@ -38,6 +44,13 @@ def service(tables: MemoryTables) -> EnrichService:
     )
 
 
+def service_of(tables: MemoryTables) -> EnrichService:
+    """A service whose attempts are others than those before."""
+    own = service(tables)
+    own._store = Recorder(tables, lambda: str(uuid.uuid4()))
+    return own
+
+
 def message(*events: Any, **header: Any) -> Incoming:
     lines = [event if isinstance(event, bytes) else json.dumps(event).encode() for event in events]
     head = Header(batch_id=ids.named("b", "1"), batch_size=len(lines), key_id="k", received_at=NOW, **header)
@@ -52,9 +65,17 @@ def test_the_sample_of_three_messages_is_four_rows_and_nothing_comes_again() -> 
     messages = [Incoming(record["messageId"], record["body"].encode(), NOW, 1) for record in records]
     tables = MemoryTables()
     done = service(tables).handle(messages)
-    assert (done.again, done.counts["events"]) == ([], 4)
+    assert (done.again, done.counts["events"]) == ({}, 4)
     assert sorted(row.processing_status for _, row in tables.raw) == ["failed", "failed", "processed", "processed"]
     assert any("not an envelope" in row.raw_data for _, row in tables.raw)
+
+
+def test_a_message_of_a_newer_release_is_left_to_it_and_costs_no_neighbour() -> None:
+    newer = Incoming("n", b'{"v":4,"batch_id":"b"}\n{}', NOW, 1)
+    tables = MemoryTables()
+    done = service(tables).handle([newer, message(EVENT)])
+    assert done.again == {"n": "NewerEnvelope"}
+    assert [row.processing_status for _, row in tables.raw] == ["processed"]
 
 
 def test_what_was_sent_is_kept_as_text_and_the_measures_are_taken_out() -> None:
@@ -133,7 +154,7 @@ SENT_AT = st.one_of(
 @given(own=SENT_AT, beside=SENT_AT)
 def test_no_clock_is_so_absurd_that_its_event_is_not_recorded(own: Any, beside: Any) -> None:
     queue, tables = MemoryQueue(), MemoryTables()
-    collect = CollectService(queue, Limits(), lambda: NOW, lambda count: b"\7" * count, None, None)  # type: ignore[arg-type]
+    collect = CollectService(queue, FREE, Limits(), lambda: NOW, lambda count: b"\7" * count, None, None)  # type: ignore[arg-type]
     body = json.dumps({"events": [{**EVENT, "sent_at": own}], "sent_at": beside}).encode()
     try:
         collect.batch(CollectRequest(body))
@@ -141,10 +162,68 @@ def test_no_clock_is_so_absurd_that_its_event_is_not_recorded(own: Any, beside: 
         assert beside == "never"
         return
     done = service(tables).handle([Incoming("m", one.body, NOW, 1) for one in queue.receive(1, 0)])
-    assert (done.again, len(tables.raw)) == ([], 1)
+    assert (done.again, len(tables.raw)) == ({}, 1)
+    assert all(-(2**63) <= row.sent_at < 2**63 for _, row in tables.raw)
 
 
 def test_an_absurd_clock_moves_no_event_before_the_oldest() -> None:
     absurd = correct("2025-01-01T00:00:00Z", instants.from_text("9998-01-01T00:00:00Z"), NOW)
     assert absurd.flags == ["clock_skew_absurd"]
     assert absurd.timestamp == instants.from_text("2025-01-01T00:00:00Z")
+
+
+def replayed(generation: int, lines: list[bytes], operations: str = "", **header: Any) -> Incoming:
+    """The events of :func:`message` as a replay brings them again."""
+    head = PartHeader(batch_id=ids.named("b", "1"), batch_size=len(lines), key_id="k", received_at=NOW, **header)
+    again = Again(ids.named("r", "1"), generation, patch.read(operations) if operations else ())
+    return Incoming("r", pack_bundle(again, [Part(head.model_dump_json().encode(), lines)]), NOW + 60 * SECOND, 1)
+
+
+BAD = {**EVENT, "platform": "", "properties": {"amount": 1, "plan": "pro"}}
+
+
+def test_a_replay_with_a_patch_makes_a_failed_event_good_and_keeps_what_was_sent() -> None:
+    tables = MemoryTables()
+    line = json.dumps(BAD).encode()
+    service(tables).handle([message(line)])
+    mend = (
+        '[{"op":"set","path":"platform","value":"web"},{"op":"rename","path":"properties.plan","to":"properties.tier"}]'
+    )
+    for _ in range(2):
+        service_of(tables).handle([replayed(1, [line], mend)])
+    [(_, raw)], [(_, processed)] = tables.raw, tables.processed
+    assert (raw.raw_data.encode(), raw.processing_status, raw.platform) == (line, "processed", "web")
+    assert (raw.flags, json.loads(raw.patch), raw.generation) == (["replayed", "patched"], json.loads(mend), 1)
+    assert (raw.batch_id, raw.received_at, raw.key_id, raw.digest) == (
+        processed.batch_id, NOW, "k", hashlib.sha256(line).hexdigest(),
+    )  # fmt: skip
+    assert json.loads(processed.properties_text) == {"amount": 1, "tier": "pro"}
+
+
+def test_a_replay_that_fails_again_says_why() -> None:
+    tables = MemoryTables()
+    line = json.dumps(BAD).encode()
+    service(tables).handle([message(line)])
+    service_of(tables).handle([replayed(1, [line], '[{"op":"set","path":"properties.plan.x","value":1}]')])
+    [(_, raw)] = tables.raw
+    assert (raw.processing_status, raw.error_codes, raw.generation) == ("failed", ["patch_refused"], 1)
+    service_of(tables).handle([replayed(2, [line])])
+    [(_, raw)] = tables.raw
+    assert (raw.error_codes, raw.flags, raw.patch) == (["too_short"], ["replayed"], "")
+
+
+def test_an_event_enriched_anew_keeps_the_lag_it_had() -> None:
+    tables = MemoryTables()
+    line = json.dumps(EVENT).encode()
+    service(tables).handle([message(line)])
+    service_of(tables).handle([replayed(1, [line], first_processed={0: NOW + 2 * SECOND})])
+    [(_, processed)] = tables.processed
+    assert (json.loads(processed.metrics_text)["ingestion_lag_ms"], processed.generation) == (2000, 1)
+
+
+def test_what_the_request_said_is_kept_for_another_enrichment() -> None:
+    tables = MemoryTables()
+    info = RequestInfo(ip="81.2.69.160", user_agent="Mozilla/5.0")
+    service(tables).handle([message(EVENT, sent_at=NOW - SECOND, request=info)])
+    [(_, raw)] = tables.raw
+    assert (raw.sent_at, raw.request_ip, raw.request_user_agent) == (NOW - SECOND, info.ip, info.user_agent)

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from infra.local.front_door.inflate import Damaged, TooLarge, inflate
+from infra.local.front_door.inflate import MOST_MEMBERS, Damaged, TooLarge, inflate
 
 LIMIT = 1_000
 
@@ -60,3 +60,10 @@ def test_a_body_that_ends_too_early_is_damaged(cut: int) -> None:
 def test_a_damaged_body_is_named_so(body: bytes) -> None:
     with pytest.raises(Damaged):
         inflate(body, LIMIT)
+
+
+def test_so_many_members_and_no_more() -> None:
+    one = gzip.compress(b"a")
+    assert inflate(one * MOST_MEMBERS, 1_000) == b"a" * MOST_MEMBERS
+    with pytest.raises(Damaged, match="more than 100 members"):
+        inflate(one * (MOST_MEMBERS + 1), 1_000)

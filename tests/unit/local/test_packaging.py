@@ -1,5 +1,7 @@
 """What goes into a function's package."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,19 @@ def test_code_that_went_away_does_not_stay(tmp_path: Path) -> None:
     stale.touch()
     copy_code("collect", tmp_path)
     assert not stale.exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "modules"),
+    [
+        ("collect", "functions.serve.views, functions.serve.service"),
+        ("measure", "functions.measure.schedule, functions.measure.service, functions.measure.judging.judge"),
+        ("serve", "functions.serve.views, functions.serve.analytics_views, functions.serve.analytics"),
+    ],
+)
+def test_a_package_holds_all_that_is_imported_where_events_are_read(tmp_path: Path, stage: str, modules: str) -> None:
+    copy_code(stage, tmp_path)
+    told = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {modules}; print(functions.__file__)"
+    done = subprocess.run([sys.executable, "-c", told], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().startswith(str(tmp_path))

@@ -10,10 +10,12 @@ from infra.local import logs, state, surroundings
 from infra.local.front_door import upstream
 from infra.local.functions import _reason
 from infra.local.reload import affected
+from infra.local.stack import FREE, Stack
 
 
-def test_an_edit_of_one_function_concerns_it_alone(tmp_path: Path) -> None:
-    assert affected([tmp_path / "functions/enrich/app.py"], tmp_path) == ["enrich"]
+def test_an_edit_of_one_function_concerns_it_and_those_that_are_packed_with_it(tmp_path: Path) -> None:
+    assert affected([tmp_path / "functions/collect/app.py"], tmp_path) == ["collect"]
+    assert affected([tmp_path / "functions/enrich/app.py"], tmp_path) == ["enrich", "measure"]
 
 
 def test_an_edit_of_what_no_package_holds_concerns_none(tmp_path: Path) -> None:
@@ -22,7 +24,7 @@ def test_an_edit_of_what_no_package_holds_concerns_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["functions/shared/errors.py", "schemas/event.py", "functions/__init__.py"])
 def test_an_edit_of_what_is_shared_concerns_each(path: str, tmp_path: Path) -> None:
-    assert affected([tmp_path / path], tmp_path) == ["collect", "enrich", "serve"]
+    assert affected([tmp_path / path], tmp_path) == ["collect", "enrich", "measure", "serve"]
 
 
 def test_one_stack_a_folder(tmp_path: Path) -> None:
@@ -100,3 +102,12 @@ def test_the_door_sees_the_upstream_when_it_changes(tmp_path: Path) -> None:
 )
 def test_the_emulators_errors_are_unwrapped(answer: str, reason: str) -> None:
     assert _reason(answer) == reason
+
+
+def test_the_secret_of_hashed_values_reaches_the_functions_by_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEIR_PRIVACY_SECRET", "hunter2-hunter2-hunter2")
+    stack = Stack(data_dir=tmp_path, ports=FREE)
+    stack._given_clickhouse = stack._given_questdb = ""
+    assert stack._secrets() == {"PrivacySecret": "hunter2-hunter2-hunter2"}

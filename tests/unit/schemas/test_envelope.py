@@ -1,11 +1,13 @@
 """A message carries the events byte for byte, as clean text, and is recognised when it comes again."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.collect.packing import cut
-from schemas.envelope import EnvelopeError, Header, content_id, is_text, unpack
+from schemas.envelope import CURRENT_VERSION, EnvelopeError, Header, NewerEnvelope, content_id, is_text, unpack
 
 HEADER = Header(batch_id="0193a1b2-c3d4-8e5f-8a9b-0000000b0001", batch_size=1, key_id="k", received_at=1)
 LINES = st.lists(st.binary(max_size=60).map(lambda line: line.replace(b"\n", b"").replace(b"\r", b"")), min_size=1)
@@ -50,5 +52,16 @@ def test_what_is_no_envelope_is_refused_as_such(body: bytes) -> None:
 def test_no_bytes_make_unpack_raise_anything_else(body: bytes) -> None:
     try:
         unpack(body)
-    except EnvelopeError:
+    except (EnvelopeError, NewerEnvelope):
         return
+
+
+def test_an_envelope_of_a_newer_release_is_told_from_one_that_is_none() -> None:
+    header = {"batch_id": "b", "batch_size": 1, "key_id": "k", "received_at": 1}
+    with pytest.raises(NewerEnvelope, match=f"version {CURRENT_VERSION + 1}"):
+        unpack(json.dumps({"v": CURRENT_VERSION + 1, **header}).encode() + b"\n{}")
+    with pytest.raises(EnvelopeError):
+        unpack(b'{"v": 99}')
+    for version in (True, "3", 0, -1):
+        with pytest.raises(EnvelopeError):
+            unpack(json.dumps({"v": version, **header}).encode())

@@ -11,6 +11,7 @@ from functions.serve import views
 from functions.shared.errors import QueueUnavailable
 from functions.shared.observe import Observer
 from functions.shared.ports import Probe
+from tests.support.keys import bearer
 from tests.unit.serve.fakes import EVENT_ID, FakeReader, key, service, values
 
 
@@ -26,7 +27,7 @@ class Api:
                 "resource": resource,
                 "path": path,
                 "httpMethod": "GET",
-                "headers": headers,
+                "headers": {**bearer("ak_local"), **(headers or {})},
                 "multiValueQueryStringParameters": {
                     name: one if isinstance(one, list) else [one] for name, one in query.items()
                 }

@@ -91,7 +91,7 @@ def test_the_order_of_parameters_makes_no_difference() -> None:
         ({"fields": ["event_id,"]}, "fields", "bad_parameter"),
         ({"fields": ["properties."]}, "fields", "unknown_field"),
         ({"fields": ["raw_data"]}, "fields", "unknown_field"),
-        ({"stitched_session_id": [UUID]}, "stitched_session_id", "not_available"),
+        ({"stitched_session_id": ["x"]}, "stitched_session_id", "bad_uuid"),
         ({"event_name": ["x"] * 201}, "event_name", "bad_parameter"),
         ({"event_name": ["\ud83d"]}, "event_name", "bad_encoding"),
     ],

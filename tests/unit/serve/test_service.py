@@ -7,6 +7,7 @@ import pytest
 
 from functions.serve import params
 from functions.serve.formats import Page
+from functions.serve.ledger_sql import Sample
 from functions.serve.shapes import Shape
 from functions.shared.errors import BadRequest, NotFound, QueueUnavailable, StoreUnavailable
 from functions.shared.ports import Depth, Probe
@@ -159,6 +160,25 @@ class TestTrace:
         ]
         assert (found["state"], found["duplicates"]) == ("processed", [])
 
+    def test_each_attempt_is_told_with_its_host_and_its_times(self) -> None:
+        batch, index = ROW[7], ROW[8]
+        where = [batch, NOW, 0, index + 1]
+        tally = [*where, "tally", 0, NOW, NOW, NOW, "collect-1", "request-1", [], [], []]
+        tries = [[*where, "outcome", n, NOW, NOW + n, NOW + 9, f"enrich-{n}", "", [], [], []] for n in (1, 2)]
+        later = [batch, NOW, 0, 0, "correction", 0, NOW, NOW, NOW + 20, "", "", [], [index], []]
+        reader = FakeReader(("raw_events", [ROW]), ("FROM ledger", [tally, *tries, later]))
+        found = service(reader).trace(EVENT_ID)
+        assert (found["stages"][0]["host"], found["stages"][0]["request_id"]) == ("collect-1", "request-1")
+        told = [(one["outcome"], one.get("attempt"), one.get("host")) for one in found["attempts"]]
+        assert told == [("stored", 1, "enrich-1"), ("stored", 2, "enrich-2"), ("superseded", None, None)]
+
+    def test_an_event_that_was_given_up_says_why(self) -> None:
+        row = [BATCH, NOW, 3, "live_a", NOW + 1, NOW + 2, "dead", "It raised.", 5]
+        found = service(FakeReader(("dead_letters", [row]))).trace(EVENT_ID)
+        last = found["stages"][-1]
+        assert (found["state"], last["stage"], last["cause"], last["attempt"]) == ("dead", "dead", "It raised.", 5)
+        assert [one["batch_index"] for one in found["dead_letters"]] == [3]
+
     def test_other_deliveries_are_duplicates(self) -> None:
         other = [NOW + 9, "d2", OTHER, 4, True, NOW + 10]
         found = service(FakeReader(("raw_events", [ROW]), ("event_deliveries", [OWN, other]))).trace(EVENT_ID)
@@ -217,7 +237,7 @@ class TestProperties:
     def test_types_by_path_by_name(self) -> None:
         paths = [["a", "plan", "Int64", 2], ["a", "plan", "String", 3], ["a", "tags", "Array(Nullable(String))", 1]]
         reader = FakeReader(("JSONAllPathsWithTypes", paths), ("GROUP", [["a", 9], ["b", 1]]))
-        assert service(reader).properties(None, None, []) == {
+        assert service(reader).properties(Sample()) == {
             "event_names": [
                 {
                     "event_name": "a",
@@ -232,6 +252,12 @@ class TestProperties:
             "sampled_events": 10,
             "complete": True,
         }
+
+
+# What is told of the batches when nothing waits.
+BEHIND = ("dateDiff", [[0, 0, None, None]])
+NO_REQUESTS = ("batch_size", [[0, 0.0]])
+QUIET = (BEHIND, NO_REQUESTS)
 
 
 class TestOperating:
@@ -251,24 +277,66 @@ class TestOperating:
     def test_status(self) -> None:
         lag = [5, NOW, NOW + SECOND, 0.5, 0.9, 1.5]
         counted = ("uniqExact", [[10]])
-        found = service(FakeReader(counted, ("event_deliveries", [[12, 7, 1, 6]]), ("quantile", [lag]))).status()
-        assert found["ledger"] == {"received": 10, "stored": 7, "processed": 6, "failed": 1, "duplicates": 3}
-        assert found["queue"] == {"ready": 1, "in_flight": 2, "dead": 3}
+        alert = ["dead_letters", "{}", "critical", "Some are dead.", 3.0, NOW]
+        replies = [counted, ("event_deliveries", [[12, 7, 1, 6, 2]]), ("quantile", [lag]), ("alert_changes", [alert])]
+        replies.append(("batch_size", [[1_000, 10.0]]))
+        found = service(
+            FakeReader(*replies, *QUIET), oldest_at=lambda: NOW - 2 * SECOND, slow_lane=lambda: (Depth(4, 1, 0), None)
+        ).status()
+        counts = {"received": 10, "stored": 7, "processed": 6, "failed": 1, "erased": 2, "duplicates": 1}
+        assert found["ledger"] == counts
+        slow = {"ready": 4, "in_flight": 1, "oldest_seconds": None}
+        assert found["queue"] == {"ready": 1, "in_flight": 2, "dead": 3, "oldest_seconds": 2, "slow_lane": slow}
         assert found["lag"]["stored_after_seconds"] == {"p50": 0.5, "p95": 0.9, "max": 1.5}
+        assert found["cost"]["events_per_request"] == 100
+        assert 0 < found["cost"]["usd_per_million_events"] < 1
+        assert found["alerts"]["firing"] == [
+            {
+                "rule": "dead_letters",
+                "tags": {},
+                "severity": "critical",
+                "summary": "Some are dead.",
+                "value": 3.0,
+                "firing_since": "2026-01-01T00:00:00Z",
+            }
+        ]
         assert found["unavailable"] == {}
 
+    @pytest.mark.parametrize(
+        ("behind", "late"),
+        [
+            ([0, 0, None, None], False),
+            ([0, 0, None, 60], False),
+            ([0, 0, None, 301], True),
+            ([3, 70, 20, 60], False),
+            ([3, 70, 301, None], True),
+        ],
+    )
+    def test_status_tells_whether_the_batches_are_late(self, behind: list[Any], late: bool) -> None:
+        names = ("run_id", "kind", "state", "began_at", "ended_at", "counts", "step_ms", "detail")
+        runs = [["r2", "tick", "running", "t2", None, {}, {}, ""], ["r1", "tick", "running", "t1", None, {}, {}, ""]]
+        lag = ("quantile", [[0, 0, 0, None, None, None]])
+        reader = FakeReader(
+            ("event_deliveries", [[0, 0, 0, 0, 0]]), lag, ("dateDiff", [behind]), ("measure_runs", runs), NO_REQUESTS
+        )
+        batches = service(reader).status()["batches"]
+        assert (batches["late"], batches["waiting"]["events"]) == (late, behind[1])
+        assert [one["state"] for one in batches["runs"]] == ["running", "died"]
+        assert set(batches["runs"][0]) == set(names)
+
     def test_the_whole_ledger_is_counted_only_when_it_holds_more_than_the_store_and_has_changed(self) -> None:
-        reader = FakeReader(("event_deliveries", [[7, 7, 1, 6]]), ("quantile", [[0, 0, 0, None, None, None]]))
+        lag = ("quantile", [[0, 0, 0, None, None, None]])
+        reader = FakeReader(("event_deliveries", [[7, 7, 1, 6, 0]]), lag, *QUIET)
         asked = service(reader)
         assert asked.status()["ledger"]["received"] == 7
         assert not any("uniqExact" in sql for sql, _ in reader.asked)
-        reader.replies = [("uniqExact", [[8]]), ("event_deliveries", [[9, 7, 1, 6]]), reader.replies[1]]
+        reader.replies = [("uniqExact", [[8]]), ("event_deliveries", [[9, 7, 1, 6, 0]]), *reader.replies[1:]]
         assert [asked.status()["ledger"]["received"] for _ in range(3)] == [8, 8, 8]
         assert sum("uniqExact" in sql for sql, _ in reader.asked) == 1
 
     def test_status_of_a_quiet_store(self) -> None:
         rows = [[0, 0, 0, None, None, None]]
-        found = service(FakeReader(("event_deliveries", [[0, 0, 0, 0]]), ("quantile", rows))).status()
+        found = service(FakeReader(("event_deliveries", [[0, 0, 0, 0, 0]]), ("quantile", rows), *QUIET)).status()
         assert found["lag"]["stored_after_seconds"] is None
         assert found["lag"]["newest_stored_at"] is None
 
@@ -279,8 +347,8 @@ class TestOperating:
         reader = FakeReader()
         reader.down = True
         found = service(reader, depth).status()
-        assert (found["ledger"], found["queue"], found["lag"]) == (None, None, None)
-        assert set(found["unavailable"]) == {"ledger", "queue", "lag"}
+        assert {found[name] for name in ("ledger", "accounts", "queue", "lag", "alerts", "batches")} == {None}
+        assert set(found["unavailable"]) == {"ledger", "accounts", "queue", "lag", "batches", "cost", "alerts"}
 
     def test_a_store_that_is_down_is_no_empty_page(self) -> None:
         reader = FakeReader()

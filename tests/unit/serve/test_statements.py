@@ -23,7 +23,10 @@ def page(query: EventQuery, after: Position | None = None) -> tuple[str, dict[st
 class TestPage:
     def test_the_plainest(self) -> None:
         sql, parameters = page(EventQuery())
-        assert sql.endswith("FROM processed_events ORDER BY timestamp DESC, toString(event_id) DESC LIMIT 101")
+        own = "NOT (startsWith(key_id, 'test') OR startsWith(key_id, 'wk_test'))"
+        assert sql.endswith(
+            f"FROM processed_events WHERE {own} ORDER BY timestamp DESC, toString(event_id) DESC LIMIT 101"
+        )
         assert parameters == {}
 
     def test_raw_is_another_table(self) -> None:

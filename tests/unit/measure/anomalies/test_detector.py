@@ -13,6 +13,7 @@ from benchmarks.anomalies.scoring import Tally, tally
 from benchmarks.anomalies.series import all_series, make
 from functions.measure.anomalies import Detector, Judgement, Point, judge, judge_new
 from functions.measure.anomalies.grid import DAY, HOUR
+from functions.measure.anomalies.judgement import score_of
 
 MONDAY = 1_735_516_800_000_000_000
 
@@ -163,3 +164,7 @@ def test_seeded_faults_are_found_with_few_false_alarms() -> None:
             total = total.plus(tally(series, [one.is_anomaly for one in found]))
     assert total.recall >= 0.85
     assert total.precision >= 0.75
+
+
+def test_a_deviation_beyond_all_reckoning_is_none() -> None:
+    assert score_of(math.nan) == 0.0

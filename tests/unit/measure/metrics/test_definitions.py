@@ -1,10 +1,12 @@
 """Metric definitions: what ships is sound, and every mistake is told by line, metric and word."""
 
+from pathlib import Path
+
 import pytest
 
 from functions.measure.metrics import definitions
 from functions.measure.metrics.compile import Plan, changed_groups, computed, merged
-from functions.measure.metrics.definitions import parse
+from functions.measure.metrics.definitions import Comparison, parse
 from functions.shared.errors import Misconfigured
 
 HEAD = """[metrics.events]
@@ -37,6 +39,10 @@ MISTAKES = {
     'kind = "sum"\nproperty = "page_path"': "page_path is no number",
     'kind = "quantile"\nproperty = "event_count"\nlevel = 0.42\nsource = "sessions"': "level: one of",
     'about = ""': "about: String should have at least 1 character",
+    'anomalies = ["1d"]': "anomalies: only intervals of a published metric are judged",
+    'anomaly_dimensions = ["platform"]': "anomaly_dimensions: each is to be one of dimensions",
+    'kind = "null_share"': "kind null_share needs property",
+    'kind = "null_share"\nproperty = "page_path"\nfilter = { page_path = "/" }': "filter is not to name page_path",
     'source = "raw"\nbots = "only"': "source raw does not tell bots apart",
 }
 
@@ -114,8 +120,28 @@ def test_a_quote_in_a_definition_stays_inside_its_literal() -> None:
     assert "event_type IN ('it\\'s\\\\')" in computed(plan.computed()[0])
 
 
+def test_the_example_in_the_docs_is_sound() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert "paying_customers" in parse(text.split("```toml\n")[1].split("```")[0]).metrics
+
+
 def test_every_shipped_slot_compiles_to_one_insert() -> None:
     statements = [computed(slot) for slot in Plan(definitions.load()).computed()]
     statements += [merged("1h"), merged("1d")]
     assert all(one.startswith("INSERT INTO metric_states") and ";" not in one for one in statements)
     assert changed_groups().startswith("SELECT")
+
+
+def test_a_null_share_is_a_ratio_of_what_is_missing() -> None:
+    found = parse(HEAD.replace("metrics.events", 'metrics."quality.null_share.page"').replace("count", "null_share")
+        + 'property = "page_path"\nfilter = { event_type = "page_view" }\nanomalies = ["1h"]\n')  # fmt: skip
+    [(name, share)] = found.published().items()
+    assert (name, share.kind, share.judged("1h"), share.judged("1d")) == ("quality.null_share.page", "ratio", ((),), ())
+    missing, every = (found.metrics[part] for part in share.parts())
+    assert (missing.kind, missing.filter["page_path"]) == ("count", Comparison(exists=False))
+    assert every.filter == {"event_type": "page_view"}
+
+
+@pytest.mark.parametrize("name", ["quality.", ".volume", "quality..volume", "Quality.volume", "a" * 64])
+def test_names_are_words_with_dots_between(name: str) -> None:
+    assert "a name is lower-case letters" in mistaken(HEAD.replace("metrics.events", f'metrics."{name}"'))

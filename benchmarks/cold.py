@@ -1,0 +1,73 @@
+"""Cold starts: ``python -m benchmarks cold`` starts each function 20 times in the stand-in for Lambda's image.
+
+``init`` is what an invocation with nothing to do takes when it is the first: interpreter, Lambda's runtime client,
+imports, settings, the service. AWS' own init duration ends before the handler is called, and is less. ``first`` has
+beside that what the first real event waits for: the engines' clients, connections, tables made on first use.
+No CPU limit: AWS starts a function at full speed, whatever its memory.
+"""
+
+import os
+import sys
+from pathlib import Path
+from statistics import median
+
+from benchmarks.lambda_calls import Call, calls
+from benchmarks.lambda_image import Container
+from benchmarks.results import GOALS, Values
+
+STARTS = 20
+PAGE = Path(__file__).with_name("cold.md")
+_KINDS = ("init", "first")
+
+
+def measure(*, quick: bool = False) -> Values:
+    """Milliseconds of each function's cold start, the median and the 95th percentile, in the order of the data."""
+    found: Values = {}
+    with calls() as functions:
+        for name, call in functions.items():
+            starts = [_cold_ms(call) for _ in range(3 if quick else STARTS)]
+            for kind, each in zip(_KINDS, zip(*starts, strict=True), strict=True):
+                taken = sorted(each)
+                print(f"{name} {kind}: {', '.join(f'{one:.0f}' for one in taken)}", file=sys.stderr, flush=True)
+                found[f"{kind}_{name}_p50_ms"] = median(taken)
+                found[f"{kind}_{name}_p95_ms"] = taken[int(len(taken) * 0.95) - 1]
+    if not quick:
+        PAGE.write_text(page(found))
+    return found
+
+
+def _cold_ms(call: Call) -> tuple[float, float]:
+    """Init, and init with what the first real event waits for."""
+    with Container(call.target) as container:
+        first, again = (container.invoke(call.none).milliseconds for _ in range(2))
+        real, as_real = (container.invoke(call.common()).milliseconds for _ in range(2))
+    return first - again, first - again + max(0.0, real - as_real)
+
+
+def page(found: Values) -> str:
+    """What was measured, as ``cold.md`` holds it."""
+    lines = [_HEAD, "| function | init, median | p95 | goal | first event, median | p95 |", f"|---{'|---:' * 5}|"]
+    for name in [one.removeprefix("init_").removesuffix("_p50_ms") for one in found if one.startswith("init_")]:
+        if name.endswith("_p95_ms"):
+            continue
+        goal, *_ = GOALS.get(f"init_{name}_p50_ms", ("",))
+        cells = [f"{found[f'{kind}_{name}_{share}_ms']:.0f}" for kind in _KINDS for share in ("p50", "p95")]
+        lines.append(f"| {' | '.join([name.replace('_', ' over '), *cells[:2], str(goal), *cells[2:]])} |")
+    lines += ["", f"Load average of the machine at the end: {os.getloadavg()[0]:.1f}, on {os.cpu_count()} cores."]
+    return "\n".join(lines) + "\n"
+
+
+_HEAD = f"""\
+# Cold starts
+Made by `python -m benchmarks cold`: {STARTS} fresh containers of each function as `sam build` makes it, in a stand-in
+for Lambda's Python 3.11 image, with real engines beside them. Milliseconds by Lambda's runtime interface emulator,
+beyond what the same invocation takes once warm.
+
+- *init*: an invocation with nothing to do. Interpreter, AWS' runtime client, imports, settings, the service. What AWS
+  reports as init duration ends before the handler is called, and is less.
+- *first event*: init, and what the first real event waits for: the engines' clients, connections, and tables that are
+  made on first use (enrich: the patterns of user agents).
+
+No CPU limit: AWS starts a function at full speed, whatever its memory. The first event then has the memory's part of a
+vCPU.
+"""

@@ -1,0 +1,31 @@
+"""Which events of a request may not be written with its key, by their names."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from functions.shared.domain.keys import Key
+from schemas.faults import Fault, FaultCode
+
+CODE: FaultCode = "event_name_refused"
+
+
+def refused(key: Key, lines: Sequence[bytes], events: Sequence[dict[str, Any] | None]) -> dict[int, Fault]:
+    """The events that are not taken, by index. One whose name cannot be told is left to validation."""
+    if not key.event_names:
+        return {}
+    found = {}
+    for index, event in enumerate(events):
+        name = event["event_name"] if event is not None else _salvaged(lines[index])
+        if isinstance(name, str) and not key.allows_event(name):
+            found[index] = Fault(CODE, ("event_name",), "The key may not write events of this name.")
+    return found
+
+
+def _salvaged(line: bytes) -> object:
+    """The name of an event that is bad otherwise."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value.get("event_name") if isinstance(value, dict) else None

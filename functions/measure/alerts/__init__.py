@@ -1,0 +1,1 @@
+"""Alerts: rules as data, what they see, what becomes of it, and who is told."""

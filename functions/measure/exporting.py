@@ -1,0 +1,122 @@
+"""Sessions for the time-series store: what changed since the last time, superseded ones too.
+
+How far it came is kept in the store, by version: while the time-series store is away nothing is lost.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import NamedTuple
+
+from functions.measure.database import Database
+from functions.shared.domain import lines
+from functions.shared.domain.lines import Value
+from functions.shared.domain.series import SESSIONS
+from functions.shared.errors import StoreRefused, StoreUnavailable
+from functions.shared.ports import SeriesStore
+
+_STAGE = "sessions"
+_BYTES_AT_A_TIME = 4 << 20
+
+
+class Version(NamedTuple):
+    """What a step of stitching wrote: from which session's start to which, nanoseconds."""
+
+    version: int
+    first: int
+    last: int
+
+
+class SessionExporter:
+    """``more`` says whether there is time for another version."""
+
+    def __init__(self, database: Database, series: SeriesStore) -> None:
+        self._database, self._series = database, series
+
+    def waiting(self) -> list[Version]:
+        """What is to be written. A version that is being written just now must not be among them: it is not whole."""
+        return [Version(*row) for row in self._database.rows(_VERSIONS, {"stage": _STAGE})]
+
+    def export(self, versions: Sequence[Version], more: Callable[[], bool]) -> tuple[int, int, bool]:
+        """Write versions, in their order: how many rows, how many no column takes, and whether that was all.
+
+        Raises :class:`~functions.shared.errors.StoreUnavailable`; then the same is written by the next export.
+        """
+        written = refused = 0
+        for version, first, last in versions:
+            if not more():
+                return written, refused, False
+            given = {"version": version, "first": first, "last": last}
+            for some in _some(self._database.text(_CHANGED, given)):
+                lost = self._write(some)
+                written, refused = written + len(some) - lost, refused + lost
+            self._database.run(_REACHED, {"stage": _STAGE, "version": version})
+        if written:
+            # Whoever sees that the run ended is to find what it wrote.
+            self._series.await_visible(SESSIONS)
+        return written, refused, True
+
+    def _write(self, rows: Sequence[bytes]) -> int:
+        """Write lines, and find those that no column takes: one of them must not hold up all others. How many."""
+        try:
+            self._series.write_lines(SESSIONS, b"".join(rows))
+        except StoreRefused:
+            if len(rows) == 1:
+                return 1
+            middle = len(rows) // 2
+            return self._write(rows[:middle]) + self._write(rows[middle:])
+        return 0
+
+
+def _some(pieces: Iterable[bytes]) -> Generator[list[bytes]]:
+    """Lines, some at a time. Raises StoreUnavailable when what arrives ends with anything else: it broke off."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        if len(held) >= _BYTES_AT_A_TIME:
+            end = lines.whole(held)
+            # The last one waits for what comes behind it.
+            *some, last = lines.split(bytes(held[:end])) or [b""]
+            held = bytearray(last) + held[end:]
+            if some:
+                yield some
+    if held:
+        some = lines.split(bytes(held))
+        if sum(map(len, some)) != len(held) or not lines.is_line(some[-1]):
+            raise StoreUnavailable("The store broke off in the midst of sessions.")
+        yield some
+
+
+_VERSIONS = """SELECT version, toUnixTimestamp64Nano(min(started_at)), toUnixTimestamp64Nano(max(started_at))
+FROM session_rows WHERE version > (SELECT max(version) FROM measure_progress WHERE stage = {stage:String})
+GROUP BY version ORDER BY version"""
+_ROW = {
+    "started_at": Value("toUnixTimestamp64Nano(started_at)", "time"),
+    "session_id": Value("session_id", "plain"),
+    "visitor": Value("visitor"),
+    "user_id": Value("user_id", "plain"),
+    "ended_at": Value("toUnixTimestamp64Nano(ended_at)", "time"),
+    "duration_seconds": Value("duration_seconds", "number"),
+    "event_count": Value("event_count", "integer"),
+    "page_view_count": Value("page_view_count", "integer"),
+    **{
+        name: Value(f"nullIf({name}, '')")
+        for name in ("entry_page", "exit_page", "referrer", "campaign", "country", "device_type", "browser", "os")
+    },
+    "platforms": Value("toJSONString(platforms)"),
+    "client_session_ids": Value("toJSONString(client_session_ids)"),
+    "is_bounce": Value("is_bounce", "boolean"),
+    "is_bot": Value("is_bot", "boolean"),
+    "key_id": Value("nullIf(key_id, '')"),
+    "environment": Value("environment"),
+    "state": Value("state", "plain"),
+    "computed_at": Value("toUnixTimestamp64Nano(toDateTime64(computed_at, 9))", "time"),
+}
+# The store writes the lines itself: nothing is left to do for a function that handles a million of them. What a later
+# version replaced is told with that one. In the order of time the other store only has to append.
+_CHANGED = f"""SELECT {lines.line_sql(SESSIONS, _ROW)}
+FROM session_rows FINAL
+PREWHERE started_at >= fromUnixTimestamp64Nano({{first:Int64}})
+    AND started_at <= fromUnixTimestamp64Nano({{last:Int64}})
+WHERE version = {{version:UInt64}}
+ORDER BY session_rows.started_at
+SETTINGS output_format_json_escape_forward_slashes = 0"""  # noqa: S608  names of our own
+_REACHED = "INSERT INTO measure_progress (stage, version) SELECT {stage:String}, {version:UInt64}"

@@ -1,0 +1,85 @@
+"""Plans a rebuild: word is left of ranges that together are all of it, and the batches work through them.
+
+So a rebuild that is cut short goes on by itself, and new events do not wait for its end.
+"""
+
+from functions.measure.database import Database, one
+
+_EVENTS_AT_A_TIME = 1_500_000
+_HOUR = 3_600
+_LAST = 2**32 - _HOUR
+
+
+def plan_rebuild(
+    database: Database, since: int | None, until: int | None, events_at_a_time: int = _EVENTS_AT_A_TIME
+) -> int:
+    """Leave word of all from one second to another, None is open. Returns how many ranges it takes."""
+    first = max(0, since or 0)
+    last = min(_LAST, _LAST if until is None else until)
+    if one(database, _COUNT, {"since": first, "until": last})[0] == 0:
+        return 0
+    ranges = _ranges(database, first, last, events_at_a_time)
+    database.run(_LEAVE, {"kind": "links", "since": first, "until": last, "events": 0})
+    for start, end, events in ranges:
+        database.run(_LEAVE, {"kind": "events", "since": start, "until": end, "events": events})
+    return len(ranges)
+
+
+def _ranges(database: Database, first: int, last: int, events_at_a_time: int) -> list[tuple[int, int, int]]:
+    """Ranges without a hole between them, of whole hours but for the ends."""
+    found: list[tuple[int, int, int]] = []
+    start, events = first, 0
+    for hour, count in database.rows(_HOURS, {"since": first, "until": last}):
+        if events and events + int(count) > events_at_a_time:
+            found.append((start, int(hour), events))
+            start, events = int(hour), 0
+        events += int(count)
+    return [*found, (start, last, events)]
+
+
+def plan_parting(database: Database) -> None:
+    """Once, after an upgrade: leave word of all that an older version had stitched without regard for environments."""
+    if int(one(database, _PARTED)[0]):
+        return
+    sessions, first, last = (int(number) for number in one(database, _MIXED))
+    if sessions:
+        plan_rebuild(database, first, (last // _HOUR + 1) * _HOUR)
+    database.run(_PART, {})
+
+
+def plan_untold(database: Database) -> None:
+    """Leave word of attempts of the last hour of which there is none: who recorded them died, or is about to tell."""
+    database.run(_UNTOLD, {})
+
+
+_WITHIN = "timestamp >= toDateTime({since:UInt32}, 'UTC') AND timestamp < toDateTime({until:UInt32}, 'UTC')"
+_COUNT = (
+    f"SELECT (SELECT count() FROM processed_events WHERE {_WITHIN})"  # noqa: S608  names of our own
+    f" + (SELECT count() FROM session_event_rows WHERE {_WITHIN}) + (SELECT count() FROM raw_events WHERE {_WITHIN})"
+)
+_HOURS = (
+    "SELECT toUnixTimestamp(toStartOfHour(timestamp)) AS hour, count() FROM processed_events"  # noqa: S608
+    f" WHERE {_WITHIN} GROUP BY hour ORDER BY hour"
+)
+_LEAVE = """INSERT INTO touched (attempt_id, minutes, event_ids, events, kind)
+SELECT generateUUIDv4(), [toDateTime({since:UInt32}, 'UTC'), toDateTime({until:UInt32}, 'UTC')], [],
+    {events:UInt64}, {kind:String}"""
+_PARTED = "SELECT count() FROM measure_progress WHERE stage = 'parted'"
+_PART = "INSERT INTO measure_progress (stage, version) VALUES ('parted', 1)"
+# A session that has an event of a test key may have others beside it, from its start to its end.
+_MIXED = """SELECT count(), toUnixTimestamp(min(started_at)), toUnixTimestamp(max(ended_at)) FROM sessions
+WHERE session_id IN (SELECT session_id FROM session_events WHERE environment = 'test')"""
+# All rows of an attempt are told of at once, so one of them tells of all.
+_UNTOLD = """INSERT INTO touched (attempt_id, minutes, event_ids, events)
+SELECT attempt_id, groupUniqArray(toStartOfMinute(toDateTime(timestamp, 'UTC'))), [], count()
+FROM processed_events WHERE stored_at > now64(9) - INTERVAL 1 HOUR AND attempt_id IN (
+    SELECT attempt_id FROM (
+        SELECT attempt_id, any((timestamp, event_id)) AS one FROM processed_events
+        WHERE stored_at > now64(9) - INTERVAL 1 HOUR AND identity != ''
+            AND attempt_id NOT IN (SELECT attempt_id FROM touched)
+        GROUP BY attempt_id
+    ) WHERE one NOT IN (SELECT (timestamp, event_id) FROM session_event_rows FINAL
+        WHERE version > 0 AND timestamp >= (SELECT min(timestamp) FROM processed_events
+            WHERE stored_at > now64(9) - INTERVAL 1 HOUR))
+)
+GROUP BY attempt_id"""

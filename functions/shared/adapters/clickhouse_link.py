@@ -1,0 +1,94 @@
+"""The connection to ClickHouse over HTTP that all of its adapters share, and what may go wrong on it."""
+
+import logging
+import re
+import threading
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from functions.shared.settings import StoreSettings
+
+_log = logging.getLogger("weir.clickhouse")
+_CONNECT_SECONDS = 3
+_NAME = re.compile(r"\(([A-Z][A-Z0-9_]{2,})\)")
+
+
+class ClickHouseLink:
+    """One for a process: several threads may use it, and it connects on first use.
+
+    ``answer_seconds`` is for how long an answer may stay away: more than the store itself gives a statement.
+    """
+
+    def __init__(
+        self, url: str, database: str, user: str, password: str, answer_seconds: float, *, compress: bool = True
+    ) -> None:
+        self._options: dict[str, Any] = {
+            "dsn": url,
+            "database": database,
+            "username": user,
+            "password": password,
+            "compress": compress,
+        }
+        self._answer_seconds = answer_seconds
+        self._client: Any = None
+        self._guard = threading.Lock()
+
+    @classmethod
+    def of(cls, settings: StoreSettings, answer_seconds: float, *, compress: bool = True) -> "ClickHouseLink":
+        """The connection that the settings name."""
+        return cls(
+            settings.clickhouse_url,
+            settings.clickhouse_database,
+            settings.clickhouse_user,
+            settings.clickhouse_password,
+            answer_seconds,
+            compress=compress,
+        )
+
+    def client(self) -> Any:
+        """The driver's client. Raises one of :func:`failures` where no store answers."""
+        with self._guard:
+            if self._client is None:
+                # Imported here: it takes a quarter of a second that a health check need not wait for.
+                from clickhouse_connect import get_client
+
+                self._client = get_client(
+                    **self._options,
+                    autogenerate_session_id=False,
+                    connect_timeout=_CONNECT_SECONDS,
+                    send_receive_timeout=self._answer_seconds,
+                )
+            return self._client
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._guard:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+
+@cache
+def failures() -> tuple[type[Exception], ...]:
+    """What the store, the driver and the network raise. An answer that broke off, or that is of something else than a
+    store, is no JSON, or not packed as it says: the driver lets through what its parsers and lz4 raise then.
+    """
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+    from urllib3.exceptions import HTTPError
+
+    return (ClickHouseError, HTTPError, OSError, RuntimeError, ValueError, msgspec.DecodeError)
+
+
+def named(error: Exception) -> str:
+    """The store's name of an error, or nothing. Never its words: they may quote values that a client sent."""
+    names: list[str] = _NAME.findall(str(error))
+    return names[-1] if names else ""
+
+
+def told(error: Exception, what: str) -> str:
+    """Log an error by its names, and return the store's."""
+    name = named(error)
+    _log.warning("%s: %s %s", what, type(error).__name__, name)
+    return name

@@ -1,0 +1,96 @@
+"""Values that are kept in Secrets Manager or in SSM's parameter store, read by their reference."""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+from functions.shared.errors import Misconfigured
+
+_SECRETS_MANAGER = ":secretsmanager:"
+_SSM = ":ssm:"
+_SECONDS = 2
+# Said by either service of a thing that is not there: trying again helps nobody.
+_LASTING = frozenset({"ParameterNotFound", "ResourceNotFoundException"})
+
+
+class NotReached(Misconfigured):
+    """The service did not give it now, for a reason that may pass."""
+
+
+class Value(NamedTuple):
+    """A value, and what names its version."""
+
+    text: str
+    version: str
+
+
+@cache
+def read(reference: str) -> str:
+    """The value that an ARN of either service, or the name of a parameter (``/weir/…``), stands for.
+
+    It is asked for once a process. Raises :class:`Misconfigured` with the reason, never with a value; what failed is
+    asked for again by the next call.
+    """
+    return fetch(reference).text
+
+
+def fetch(reference: str) -> Value:
+    """As :func:`read`, anew at each call, and with its version. Raises :class:`NotReached` for what may pass."""
+    found: Value = _told(reference, "read", _secret if _SECRETS_MANAGER in reference else _parameter)
+    if not found.text:
+        raise Misconfigured(f"{reference} holds no text")
+    return found
+
+
+def put(reference: str, value: str) -> None:
+    """Replace the value. Raises as :func:`fetch`."""
+    if _SECRETS_MANAGER in reference:
+        _told(
+            reference,
+            "written",
+            lambda one: _client("secretsmanager").put_secret_value(SecretId=one, SecretString=value),
+        )
+    else:
+        # A plain parameter holds 4 KB, an advanced one 8.
+        given = {"Name": _name(reference), "Value": value, "Overwrite": True, "Tier": "Intelligent-Tiering"}
+        _told(reference, "written", lambda _: _client("ssm").put_parameter(**given))
+
+
+def _told(reference: str, done: str, call: Any) -> Any:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return call(reference)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        kind = Misconfigured if code in _LASTING else NotReached
+        raise kind(f"{reference} cannot be {done}: {code}") from error
+    except BotoCoreError as error:
+        raise NotReached(f"{reference} cannot be {done}: {type(error).__name__}") from error
+
+
+def _secret(reference: str) -> Value:
+    answer = _client("secretsmanager").get_secret_value(SecretId=reference)
+    return Value(str(answer.get("SecretString", "")), str(answer.get("VersionId", "")))
+
+
+def _parameter(reference: str) -> Value:
+    if not reference.startswith("/") and _SSM not in reference:
+        # Not shown: it may be the secret itself, put in the wrong place.
+        raise Misconfigured("what is given is no ARN of Secrets Manager or SSM, and no parameter's name (/…)")
+    parameter = _client("ssm").get_parameter(Name=reference, WithDecryption=True)["Parameter"]
+    return Value(str(parameter["Value"]), str(parameter.get("Version", "")))
+
+
+def _name(reference: str) -> str:
+    """An SSM parameter is written by its name alone."""
+    return "/" + reference.partition(":parameter/")[2] if _SSM in reference else reference
+
+
+@cache
+def _client(service: str) -> Any:
+    # Half a second to import, for those alone that keep a secret.
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 2})
+    return boto3.client(service, config=config)

@@ -1,0 +1,1 @@
+"""What `weir alerts` is made of."""

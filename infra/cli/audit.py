@@ -1,0 +1,127 @@
+"""`weir audit`: whether all that was received is where the ledger says, and which events are not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from functions.measure.ledger.audit import Audited
+
+_SHOWN = 1_000
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(audit)
+
+
+def audit(
+    since: Annotated[str, typer.Option("--from", help="From here on: RFC 3339. A day back unless given.")] = "",
+    until: Annotated[str, typer.Option("--to", help="Up to here, not included. Five minutes ago unless given.")] = "",
+    most: Annotated[int, typer.Option("--most", min=1, help="How many events are named at most.")] = _SHOWN,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")] = False,
+) -> None:
+    """Compare the ledger with what is in the stores, and name the events that differ.
+
+    What the broker acknowledged, what was recorded, and what stands are compared minute by minute and key by key; where
+    they differ, event by event. Exit status 1 when something differs.
+
+    It works on the store that WEIR_CLICKHOUSE_URL names, that of `weir up` unless said otherwise. The ledger goes back
+    30 days.
+
+    Examples:
+
+    \b
+    weir audit
+    weir audit --from 2026-01-01T00:00:00Z --to 2026-01-02T00:00:00Z --json | jq .findings
+    """
+    from infra.cli import client
+
+    with client.telling():
+        first, last = _range(since, until)
+        done = _run(first, last, most)
+        if as_json:
+            client.show_json(_document(first, last, done))
+        else:
+            _show(done)
+        if done.findings:
+            raise typer.Exit(1)
+
+
+def _range(since: str, until: str) -> tuple[int, int]:
+    """Whole minutes."""
+    import time
+
+    from functions.measure.ledger.audit import DAY_SECONDS
+    from functions.measure.ledger.check import SETTLE_SECONDS
+    from functions.shared.domain.minutes import MINUTE_SECONDS
+    from infra.cli import client
+    from infra.cli.measuring import second
+
+    last = second("--to", until) if until else int(time.time()) - SETTLE_SECONDS
+    first = second("--from", since) if since else (last or 0) - DAY_SECONDS
+    whole = [max(0, (at or 0) // MINUTE_SECONDS * MINUTE_SECONDS) for at in (first, last)]
+    if whole[0] >= whole[1]:
+        raise client.CommandError("--from must be a minute before --to, or more.")
+    return whole[0], whole[1]
+
+
+def _run(since: int, until: int, most: int) -> Audited:
+    import sys
+
+    from functions.measure.ledger import audit
+    from functions.shared.domain import instants
+    from functions.shared.errors import Misconfigured, Retry
+    from functions.shared.wiring import measured_store
+    from infra.cli import client
+
+    def tell(at: int) -> None:
+        if sys.stderr.isatty():
+            print(f"up to {instants.to_text(at * instants.SECOND)}", file=sys.stderr)
+
+    try:
+        return audit.audit(measured_store(), since, until, most, tell)
+    except Retry as error:
+        raise client.CommandError(error.detail) from error
+    except Misconfigured as error:
+        raise client.CommandError(str(error)) from error
+
+
+def _document(since: int, until: int, done: Audited) -> dict[str, Any]:
+    from functions.shared.domain import instants
+
+    def at(seconds: int) -> str:
+        return instants.to_text(seconds * instants.SECOND)
+
+    findings = [{**one._asdict(), "minute": at(one.minute), "event_id": one.event_id or None} for one in done.findings]
+    account = {**done.account._asdict(), "dropped": dict(done.account.dropped)}
+    return {
+        "from": at(since),
+        "to": at(until),
+        "account": account,
+        "untallied": done.untallied,
+        "findings": findings,
+        "complete": done.complete,
+    }
+
+
+def _show(done: Audited) -> None:
+    from functions.measure.ledger.audit import MEANING
+    from functions.shared.domain import instants
+
+    one, dropped = done.account, sum(done.account.dropped.values())
+    print(
+        f"{one.received:,} received = {one.stored:,} stored + {one.failed:,} failed + {one.duplicate:,} duplicates"
+        f" + {one.erased:,} erased + {dropped:,} dropped + {one.dead:,} dead + {one.in_flight:,} in flight"
+    )
+    if done.untallied:
+        print(f"of {done.untallied:,} only those who recorded them tell: their tallies are on the way, or were lost")
+    for finding in done.findings:
+        minute = instants.to_text(finding.minute * instants.SECOND)
+        event = finding.event_id or "an event of unknown id"
+        print(f"{minute} {event}: {MEANING[finding.kind]} (batch {finding.batch_id}, place {finding.batch_index})")
+    if not done.findings:
+        print("everything is where the ledger says")
+    elif not done.complete:
+        print("and more; raise --most, or narrow the range")

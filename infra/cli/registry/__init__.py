@@ -1,0 +1,1 @@
+"""What `weir schemas` does with files: events held to a registry, and schemas made from events."""

@@ -1,0 +1,1 @@
+"""What `weir replay` reads and says."""

@@ -1,0 +1,118 @@
+"""What is deployed of each function: how large it is, and what it loads before its first invocation."""
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from infra.local.packaging import STAGES, build
+
+pytestmark = pytest.mark.engines
+
+MEGABYTE = 1_000_000
+LARGEST_MB = {"collect": 10, "enrich": 18, "measure": 40, "serve": 15}
+_ALL = {
+    "_sysconfigdata",  # a module of Python's own, by a name that tells the platform
+    "annotated_types",
+    "aws_lambda_powertools",
+    "functions",
+    "jmespath",
+    "msgspec",
+    "pydantic",
+    "pydantic_core",
+    "schemas",
+    "typing_extensions",
+    "typing_inspection",
+}
+# What else a cold start may load. The stores' clients come with the first use of a store.
+MAY_LOAD = {
+    "collect": _ALL | {"chalice", "nats"},
+    "enrich": _ALL | {"jsonschema_rs", "maxminddb", "orjson", "tzdata"},
+    # Each run of measure takes tallies from the broker to the ledger.
+    "measure": _ALL | {"_cython", "cython_runtime", "nats", "numpy", "orjson", "psycopg", "psycopg_binary", "questdb"},
+    "serve": _ALL | {"chalice"},
+}
+# What costs a cold start some milliseconds each, most of it Python's own, and may not come back where it is gone.
+TOO_DEAR = {
+    "collect": {"http", "multiprocessing", "tomllib", "xml"},
+    "enrich": {"asyncio", "http", "xml"},
+    "measure": {"multiprocessing", "xml"},
+    "serve": {
+        "asyncio",
+        "email",
+        "functions.serve.openapi",
+        "http",
+        "importlib.metadata",
+        "multiprocessing",
+        "xml",
+        "zipfile",
+    },
+}
+_COLD_START = """
+import importlib, json, sys
+sys.path.insert(0, sys.argv[1])
+stage = sys.argv[2]
+importlib.import_module(f"functions.{stage}.app")
+getattr(importlib.import_module("functions.shared.wiring"), f"{stage}_service")()
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packages")
+    for stage in STAGES:
+        build(stage, folder / stage)
+    return folder
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_package_is_small(packages: Path, stage: str) -> None:
+    size = len(_zipped(packages / stage))
+    assert size < LARGEST_MB[stage] * MEGABYTE, f"{stage} has {size / MEGABYTE:.1f} MB"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_cold_start_loads_nothing_but_what_it_needs(packages: Path, stage: str) -> None:
+    names = {name.partition(".")[0] for name in _loaded(packages, stage)} - {"__main__", "__mp_main__"}
+    loaded = {_without_version(name) for name in names - sys.stdlib_module_names}
+    assert not loaded - MAY_LOAD[stage], f"{stage} loads {sorted(loaded - MAY_LOAD[stage])} before it is asked anything"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_cold_start_does_without_what_is_dear(packages: Path, stage: str) -> None:
+    found = _loaded(packages, stage) & TOO_DEAR[stage]
+    assert not found, f"{stage} loads {sorted(found)} before it is asked anything"
+
+
+def test_a_function_on_sqs_does_not_load_boto3(packages: Path) -> None:
+    # Botocore and what it needs are of Lambda's own runtime.
+    asked = "from functions.shared.adapters import sqs_queue; import sys; print('boto3' in sys.modules)"
+    path = f"import sys; sys.path.insert(0, {str(packages / 'collect')!r}); "
+    done = subprocess.run([sys.executable, "-c", path + asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def _loaded(packages: Path, stage: str) -> set[str]:
+    """The modules that are loaded once the service is there."""
+    command = [sys.executable, "-I", "-S", "-c", _COLD_START, str(packages / stage), stage]
+    done = subprocess.run(command, capture_output=True, text=True, env={}, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+def _without_version(name: str) -> str:
+    """Cython and Python tell their version and platform in the names of two modules."""
+    return next((known for known in ("_cython", "_sysconfigdata") if name.startswith(f"{known}_")), name)
+
+
+def _zipped(folder: Path) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder))
+    return content.getvalue()
