@@ -1,6 +1,7 @@
 # make setup   the environment (.venv), renewed when requirements/*.txt changed
 # make run     the whole of Weir on this machine, at http://127.0.0.1:3000; Ctrl-C ends it
 # make test    all tests, with real engines       make check   lint, types, unit tests    make engines   the rest
+# make failed  what failed last, one after the other
 # make sam     SAM's command line, in an environment of its own: the line it prints puts it on the PATH
 # make bench   the benchmarks                      make faults   breaks all of it in every way, and counts (ONLY=name SHORT=1)
 
@@ -11,7 +12,7 @@ BIN := .venv/bin
 LOCKED := requirements/uv.txt requirements/dev.txt
 
 .DEFAULT_GOAL := run
-.PHONY: setup run sam test check unit engines bench faults clean
+.PHONY: setup run sam test check unit engines failed bench faults clean
 
 setup: .venv/weir.stamp
 
@@ -32,6 +33,9 @@ sam: setup
 	@$(BIN)/python -m infra.local.tools sam
 
 test: check engines
+
+failed: setup
+	$(BIN)/python -m pytest tests --last-failed --last-failed-no-failures none
 
 engines: setup
 	$(BIN)/python -m pytest tests --ignore tests/unit --ignore tests/architecture --numprocesses $(TESTERS) --dist loadfile

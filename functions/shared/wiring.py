@@ -347,7 +347,7 @@ def measure_service(at_once: bool = False) -> "MeasureService":
         database,
         lease,
         stitcher,
-        merges=Merges(following.apart(metrics.merge_arrived), following.apart(metrics.merge)),
+        merges=Merges(following.merging(metrics, metrics.merge_arrived), following.merging(metrics, metrics.merge)),
         following={
             "metrics": following.metrics(metrics),
             "anomalies": following.anomalies(judge),

@@ -112,6 +112,21 @@ def test_whoever_operators_said_is_the_same_goes_as_well(whole: Whole) -> None:
     assert identities.list() == []
 
 
+def test_a_first_session_goes_where_the_other_environment_still_knows_the_device(whole: Whole) -> None:
+    chance = random.Random(1)
+    tried = event(chance, NOW, anonymous_id="shared", key_id="test", is_bot=False)
+    mine = event(chance, NOW, anonymous_id="shared", key_id="live", is_bot=False)
+    whole.batches.record([tried, mine])
+    whole.measure()
+    login = event(chance, NOW + SECOND, anonymous_id="shared", user_ref="ann", key_id="live", is_bot=False)
+    whole.batches.record([login])
+    whole.measure()
+    erase("ann")
+    firsts = whole.batches.rows("SELECT DISTINCT environment FROM visitor_first_rows WHERE visitor = 'a:shared'")
+    assert [one["environment"] for one in firsts] == ["test"]
+    whole.check([tried])
+
+
 def test_a_device_may_be_named_that_nobody_logged_in_from(whole: Whole) -> None:
     chance = random.Random(1)
     alone = [event(chance, NOW + n * SECOND, anonymous_id="lonely") for n in range(3)]

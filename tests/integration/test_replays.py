@@ -424,6 +424,18 @@ def test_a_visitor_of_a_day_whose_salt_is_gone_keeps_the_id_when_enriched_anew(p
     assert pipe.rows("SELECT generation > 0 AS again FROM processed_events") == [{"again": 1}]
 
 
+def test_a_visitor_of_a_day_keeps_the_id_through_a_death_of_the_new_enrichment(pipe: Pipe) -> None:
+    pipe.salts = Salts()
+    pipe.send([event(1, timestamp="2026-01-01T00:00:00Z")])
+    pipe.enrich()
+    [given] = pipe.rows("SELECT anonymous_id FROM processed_events")
+    pipe.salts.gone = {visitors.day(NOW)}
+    pipe.replay("stored", '[{"op":"set","path":"properties.poison","value":1}]', event_ids=[event(1)["event_id"]])
+    assert pipe.rows("SELECT anonymous_id FROM dead_letters FINAL") == [given]
+    assert pipe.service.get(pipe.replay("dead", MEND))["stored"] == 1
+    assert pipe.rows("SELECT anonymous_id FROM processed_events") == [given]
+
+
 def test_a_patch_that_made_an_event_good_stays_when_it_is_enriched_anew(pipe: Pipe) -> None:
     pipe.send([event(1, platform="", timestamp="2026-01-01T00:00:00Z")])
     pipe.enrich()

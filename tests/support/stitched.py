@@ -118,6 +118,8 @@ class Stitched:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        # Every session there ever was, by its key: one that is no more is superseded.
+        self._ever: dict[tuple[str, str], dict[str, Any]] = {}
 
     def put(self, events: Sequence[Event]) -> list[Session]:
         """Let these be the events, and their sessions the sessions."""
@@ -126,7 +128,9 @@ class Stitched:
         found = sessions_of(events)
         of_event = {event.event_id: session.session_id for session in found for event in session.events}
         self._insert("session_event_rows", [_visit(event, of_event[event.event_id]) for event in events])
-        self._insert("session_rows", [_session(session) for session in found])
+        self._ever = {key: {**row, "state": "superseded"} for key, row in self._ever.items()}
+        self._ever |= {(row["started_at"], row["session_id"]): row for row in map(_session, found)}
+        self._insert("session_rows", list(self._ever.values()))
         self._insert("processed_events", [_processed(event) for event in events])
         self._insert("raw_events", [_raw(event) for event in events])
         return found

@@ -15,7 +15,7 @@ DERIVED = {
         " (SELECT started_at, session_id, version FROM erasure_sessions WHERE erasure_id = {id:UUID})"
     ),
     "identity_links": f"user_id IN {USERS}",
-    "visitor_first_rows": f"visitor IN {OWN_VISITORS} OR visitor IN {LOST}",
+    "visitor_first_rows": f"visitor IN {OWN_VISITORS} OR concat(environment, ':', visitor) IN {LOST}",
     "visitor_aliases": f"visitor IN {NAMES} OR merged_into IN {NAMES}",
 }
 MERGES = f"visitor IN {NAMES} OR other IN {NAMES}"
@@ -32,10 +32,10 @@ WHERE (session_id IN (SELECT session_id FROM session_event_rows WHERE event_id I
     OR visitor IN {VISITORS})
     AND (started_at, session_id, version) NOT IN
         (SELECT started_at, session_id, version FROM session_rows FINAL WHERE state = 'live')"""
-# First sessions of names that have none any more: only chosen, for the same reason.
+# First sessions of names that have none any more in an environment: only chosen, for the same reason.
 LOSE = f"""INSERT INTO erasure_subjects (erasure_id, kind, name)
-SELECT DISTINCT {{id:UUID}}, 'lost', visitor FROM visitor_first_rows
-WHERE visitor IN {VISITORS} AND visitor NOT IN (SELECT visitor FROM visitor_firsts)"""
+SELECT DISTINCT {{id:UUID}}, 'lost', concat(environment, ':', visitor) FROM visitor_first_rows
+WHERE visitor IN {VISITORS} AND (environment, visitor) NOT IN (SELECT environment, visitor FROM visitor_firsts)"""
 # All rows of theirs that the metrics were made of are gone: what stands instead is of a later version.
 MONTHS_OF_METRICS = (
     f"{MONTHS} UNION DISTINCT SELECT DISTINCT toString(toYYYYMM(started_at)) FROM erasure_sessions"

@@ -20,6 +20,7 @@ IN_HAND, DEAD, FAILED, RESOLVED = range(4)
 _LATEST = 2**63 - 1
 # What is of single events, and of the row's own columns.
 _NOT_SHARED = {"first_index", "ids", "opaque", "first_processed", "digests", "given"}
+_NOTHING_KNOWN = PartHeader(batch_id="", batch_size=0, key_id="", received_at=0)
 
 
 class Key(NamedTuple):
@@ -90,8 +91,8 @@ def _letter(message: DeadMessage, delivered: Delivered, place: int, redactor: Re
     event = salvage.members(shown)
     text, encoding = salvage.storable(shown)
     own = salvage.short(event, "event_id", 36).lower()
-    digests = header.digests if isinstance(header, PartHeader) else {}
-    digest = digests.get(index) or hashlib.sha256(line).hexdigest()
+    known = header if isinstance(header, PartHeader) else _NOTHING_KNOWN
+    digest = known.digests.get(index) or hashlib.sha256(line).hexdigest()
     user = salvage.short(event, "user_id", 256)
     key = Key(_instant(header.received_at), header.batch_id, index)
     return Letter(
@@ -103,7 +104,7 @@ def _letter(message: DeadMessage, delivered: Delivered, place: int, redactor: Re
         event_type=salvage.short(event, "event_type", 64),
         event_name=salvage.short(event, "event_name", 256),
         user_id=ids.user(user) if user else None,
-        anonymous_id=salvage.short(event, "anonymous_id", 256),
+        anonymous_id=salvage.short(event, "anonymous_id", 256) or ("" if user else known.given.get(index, "")),
         header=_shared(header, redactor, of_nobody=bool(refusal)),
         raw_data=text,
         raw_encoding=encoding,

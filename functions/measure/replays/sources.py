@@ -206,8 +206,9 @@ def _position(at: int, identity: str, index: int) -> str:
 
 
 def _dead_item(row: Sequence[Any]) -> Item:
-    header, place, event_id, data, encoding, digest, deaths = row
-    return Item(header, place, event_id, salvage.restored(data, encoding), digest, deaths=deaths)
+    header, place, event_id, data, encoding, digest, deaths, device = row
+    line = salvage.restored(data, encoding)
+    return Item(header, place, event_id, line, digest, deaths=deaths, given=_given(device))
 
 
 def _raw_item(row: Sequence[Any], stored: bool) -> Item:
@@ -224,14 +225,21 @@ def _raw_item(row: Sequence[Any], stored: bool) -> Item:
     text = msgspec.json.encode(header).decode()
     line = salvage.restored(data, encoding)
     # A patch that made an event good stays with it; one that did not is forgotten.
-    given = device if device.startswith(visitors.PREFIX) else ""
-    return Item(text, place, event_id, line, digest, before if stored else "", at if stored else 0, given=given)
+    return Item(
+        text, place, event_id, line, digest, before if stored else "", at if stored else 0, given=_given(device)
+    )
+
+
+def _given(device: str) -> str:
+    """The id that a visitor of a day was given, when the salt it was made with may be gone."""
+    return device if device.startswith(visitors.PREFIX) else ""
 
 
 _AHEAD = """SELECT toUnixTimestamp64Nano(received_at), toString(batch_id), batch_index FROM dead_letter_states
 WHERE {bounds} ORDER BY received_at, batch_id, batch_index LIMIT 1 OFFSET {{rows:UInt64}}"""
 # The bounds are those of the keys: said of each table, they spare the store all that lies outside.
-_LETTERS = """SELECT header, batch_index, toString(event_id), raw_data, raw_encoding, digest, s.deaths
+_LETTERS = """SELECT header, batch_index, toString(event_id), raw_data, raw_encoding, digest, s.deaths,
+    anonymous_id
 FROM dead_letters AS d FINAL INNER JOIN (SELECT * FROM dead_letter_states FINAL WHERE {bounds}) AS s
 USING (received_at, batch_id, batch_index)
 WHERE {bounds} AND (received_at, batch_id, batch_index) IN ({keys})"""

@@ -78,10 +78,19 @@ TABLES: dict[str, dict[str, str]] = {
     "stitch_renamed": {"visitor": "String"},
     # From here on a visitor's name tells the environment too, and so does `old_visitor` from the first.
     "stitch_changes": {**_EVENT, "visitor": "String"},
-    # For whom something changed: the nanoseconds of the first and the last change.
-    "stitch_concerned": {"visitor": "String", "first": "Int64", "last": "Int64"},
+    # For whom something changed: the nanoseconds of the first and the last change, and whether events only came.
+    "stitch_concerned": {"visitor": "String", "first": "Int64", "last": "Int64", "came": "Bool"},
     # From where to where the sessions of a visitor are computed anew: nanoseconds, the second is beyond the last.
-    "stitch_reach": {"visitor": "String", "lo": "Int64", "hi": "Int64", "lo_after_gap": "Bool"},
+    # `behind`: what came is behind all that was there, so no other events are needed; `follows`: and the session at
+    # `lo` goes on with it.
+    "stitch_reach": {
+        "visitor": "String",
+        "lo": "Int64",
+        "hi": "Int64",
+        "lo_after_gap": "Bool",
+        "behind": "Bool",
+        "follows": "Bool",
+    },
     # The events there that did not change.
     "stitch_kept": {**_EVENT, "visitor": "String"},
     # Events that no pause sets apart, from the first to the last of them: a session, if that is not too long for one.

@@ -282,22 +282,24 @@ def concern(whole: bool, unfinished: bool) -> str:
     otherwise by now, without a trace among the events.
     """
     times = (
-        f"SELECT arrayJoin(arrayFilter(one -> one != '', [if(gone, '', visitor), old_visitor])) AS visitor, {_AT} AS at"
-        " FROM stitch_changes"
+        "SELECT arrayJoin(arrayFilter(one -> one != '', [if(gone, '', visitor), old_visitor])) AS visitor,"
+        f" {_AT} AS at, old_visitor = '' AND NOT gone AS came FROM stitch_changes"
     )
     if whole:
         times += (
-            f" UNION ALL SELECT {_apart('visitor')}, toUnixTimestamp64Nano(started_at) AS at FROM sessions"
+            f" UNION ALL SELECT {_apart('visitor')}, toUnixTimestamp64Nano(started_at) AS at, false FROM sessions"
             f" WHERE {_in_range('started_at')}"
         )
     if unfinished:
         times += (
-            f" UNION ALL SELECT {_apart('visitor')}, toUnixTimestamp64Nano(arrayJoin([started_at, ended_at])) AS at"
-            f" FROM session_rows WHERE {_UNFINISHED}"
+            f" UNION ALL SELECT {_apart('visitor')}, toUnixTimestamp64Nano(arrayJoin([started_at, ended_at])) AS at,"
+            f" false FROM session_rows WHERE {_UNFINISHED}"
         )
+    # What a session of such a step is made of is known of no session; so then all are made of their events.
+    came = "false" if whole or unfinished else "min(came)"
     return (
-        "INSERT INTO stitch_concerned (visitor, first, last)"
-        f" SELECT visitor, min(at), max(at) FROM ({times}) GROUP BY visitor"
+        "INSERT INTO stitch_concerned (visitor, first, last, came)"
+        f" SELECT visitor, min(at), max(at), {came} FROM ({times}) GROUP BY visitor"
     )
 
 
@@ -305,9 +307,10 @@ def reach(whole: bool) -> str:
     """From where to where each visitor concerned is computed anew.
 
     From the start of its last session before the first change, if that reaches so far: what came before is as it was.
-    To the first session after the last change that a pause set apart from it.
+    To the first session after the last change that a pause set apart from it. Where events only came, and behind all
+    that was there, the session there goes on: what it tells is added to, and its events are not read.
     """
-    concerned = "SELECT visitor, first, last FROM stitch_concerned"
+    concerned = "SELECT visitor, first, last, came FROM stitch_concerned"
     only = "" if whole else f" AND visitor_hash IN ({_hashes('stitch_concerned')})"
     first = "(SELECT min(first) FROM stitch_concerned)"
     lowest = f"fromUnixTimestamp64Nano(greatest(0, {first} - {{longest:Int64}} - {{gap:Int64}}), 'UTC')"
@@ -318,28 +321,29 @@ def reach(whole: bool) -> str:
     )
     around = (
         "SELECT visitor, any(first) AS earliest, argMaxIf((start, end, after_gap), start, start < first) AS before,"
-        " minIf(start, after_gap AND start > last + {gap:Int64}) AS next"
+        " minIf(start, after_gap AND start > last + {gap:Int64}) AS next, max(end) AS latest"
         f" FROM ({concerned}) AS c INNER JOIN ({standing}) AS s USING (visitor) GROUP BY visitor"
     )
     return (
-        "INSERT INTO stitch_reach (visitor, lo, hi, lo_after_gap) SELECT c.visitor,"
-        " if(reaches, before.1, c.first), if(next = 0, 9223372036854775807, next), NOT reaches OR before.3"
-        f" FROM (SELECT visitor, first FROM ({concerned})) AS c"
-        " LEFT JOIN (SELECT visitor, before, next, before.1 != 0 AND before.2 + {gap:Int64} >= earliest AS reaches"
-        f" FROM ({around})) AS a USING (visitor)"
+        "INSERT INTO stitch_reach (visitor, lo, hi, lo_after_gap, behind, follows) SELECT c.visitor,"
+        " if(reaches, before.1, c.first), if(next = 0, 9223372036854775807, next), NOT reaches OR before.3,"
+        " came AND latest < c.first AS is_behind, is_behind AND reaches"
+        f" FROM ({concerned}) AS c LEFT JOIN (SELECT visitor, before, next, latest,"
+        f" before.1 != 0 AND before.2 + {{gap:Int64}} >= earliest AS reaches FROM ({around})) AS a USING (visitor)"
     )
 
 
 def keep_in_reach() -> str:
-    """The events there that did not change."""
+    """The events there that did not change, where sessions are made of all of their events."""
     known = columns("stitch_kept")
-    lowest = "(SELECT fromUnixTimestamp64Nano(min(lo), 'UTC') FROM stitch_reach)"
+    anew = "stitch_reach WHERE NOT behind"
+    lowest = f"(SELECT fromUnixTimestamp64Nano(min(lo), 'UTC') FROM {anew})"
     # The times of any version in reach first: so only rows at these are read in full, and their versions compared.
     near = (
         "SELECT timestamp FROM (SELECT timestamp, visitor_hash FROM session_event_rows"
         f" PREWHERE timestamp >= {lowest}"
-        f" WHERE visitor_hash IN ({_hashes('stitch_reach')})) AS e INNER JOIN"
-        f" (SELECT cityHash64({_plain('visitor')}) AS visitor_hash, min(lo) AS lo, max(hi) AS hi FROM stitch_reach"
+        f" WHERE visitor_hash IN ({_hashes(anew)})) AS e INNER JOIN"
+        f" (SELECT cityHash64({_plain('visitor')}) AS visitor_hash, min(lo) AS lo, max(hi) AS hi FROM {anew}"
         f" GROUP BY visitor_hash) AS r USING (visitor_hash) WHERE {_AT} >= lo AND {_AT} < hi"
     )
     kept = (
@@ -349,7 +353,7 @@ def keep_in_reach() -> str:
     )
     return (
         f"INSERT INTO stitch_kept ({known}) SELECT {known} FROM"
-        f" (SELECT k.* FROM ({kept}) AS k INNER JOIN stitch_reach AS r ON k.visitor = r.visitor"
+        f" (SELECT k.* FROM ({kept}) AS k INNER JOIN (SELECT * FROM {anew}) AS r ON k.visitor = r.visitor"
         f" WHERE {_AT} >= lo AND {_AT} < hi)"
     )
 
@@ -367,15 +371,27 @@ def _rows(chosen: str, only: str = "true") -> str:
     )
 
 
+# The sessions that go on, as they stood.
+_FOLLOWED = (
+    "SELECT s.*, r.visitor AS apart, r.lo AS start FROM stitch_standing AS s INNER JOIN (SELECT * FROM stitch_reach"
+    f" WHERE follows) AS r ON {_apart('s.visitor')} = r.visitor AND toUnixTimestamp64Nano(s.started_at) = r.lo"
+)
+
+
 def block() -> str:
-    """The blocks that pauses set apart."""
+    """The blocks that pauses set apart. Of a session that goes on the last event is enough to tell if it does."""
+    ends = f"SELECT apart AS visitor, toUnixTimestamp64Nano(ended_at) AS at FROM ({_FOLLOWED})"
+    began = "SELECT visitor, lo FROM stitch_reach WHERE follows"
+    times = f"{_rows(f'visitor, {_AT} AS at')} UNION ALL {ends}"
     return (
-        "INSERT INTO stitch_blocks (visitor, block, last) SELECT visitor, one.1, one.2 FROM (SELECT visitor,"
+        "INSERT INTO stitch_blocks (visitor, block, last)"
+        " SELECT visitor, if(place = 1 AND lo != 0, lo, one.1), one.2 FROM (SELECT visitor,"
         " arraySort(groupArray(at)) AS times, arrayPushFront(arrayPopBack(times), -{gap:Int64} - 1) AS before,"
         " arrayFilter((at, ahead) -> at - ahead > {gap:Int64}, times, before) AS begins,"
         " arrayPushBack(arrayPopFront(arrayFilter((ahead, at) -> at - ahead > {gap:Int64}, before, times)), times[-1])"
-        f" AS ends FROM ({_rows(f'visitor, {_AT} AS at')}) GROUP BY visitor)"
-        " ARRAY JOIN arrayZip(begins, ends) AS one"
+        f" AS ends FROM ({times}) GROUP BY visitor) AS b"
+        f" LEFT JOIN ({began}) AS r USING (visitor)"
+        " ARRAY JOIN arrayZip(begins, ends) AS one, arrayEnumerate(begins) AS place"
     )
 
 
@@ -405,49 +421,60 @@ def start() -> tuple[str, str]:
     return short, long
 
 
+_FIRST_OF = ("referrer", "campaign", "country", "device_type", "browser", "os")
+
+
+def _told() -> str:
+    """What sessions are made of: a row an event, and before them all one a session that goes on, as of many events."""
+    same = f"{', '.join(_FIRST_OF)}, is_bot, key_id, environment"
+    ids, places = (
+        f"if(client_session_id = {NIL}, [], [{{}}])",
+        "arrayMap(place -> toUInt256(place), arrayEnumerate({}))",
+    )
+    return (
+        f"SELECT visitor, {_AT} AS at, {_POSITION} AS position, event_id AS first_id, {NIL} AS known_id,"
+        " toUInt64(1) AS events, toUInt64(event_type = 'page_view') AS views, page_path AS entry, page_path AS exit,"
+        f" [platform] AS on_platforms, [position] AS platforms_at, {ids.format('client_session_id')} AS of_ids,"
+        f" {ids.format('position')} AS ids_at, {same} FROM ({_rows('*')})"
+        " UNION ALL SELECT apart, toUnixTimestamp64Nano(ended_at), toUInt256(0), session_id, session_id, event_count,"
+        f" page_view_count, entry_page, exit_page, platforms, {places.format('platforms')}, client_session_ids,"
+        f" {places.format('client_session_ids')}, {same} FROM ({_FOLLOWED})"
+    )
+
+
 def summarise() -> str:
     """The sessions of these events."""
-
-    def first(column: str) -> str:
-        return f"argMinIf({column}, position, {column} != '')"
-
-    named = f"concat(unhex('{_NAMESPACE}'), 'session:', name, ':', toString(first_id))"
+    named = f"concat(unhex('{_NAMESPACE}'), 'session:', name, ':', toString(first.1))"
     h = f"lower(hex(SHA1({named})))"
     variant = "lower(hex(bitOr(bitAnd(reinterpretAsUInt8(unhex(substring(h, 17, 2))), 63), 128)))"
     identity = (
         "toUUID(concat(substring(h, 1, 8), '-', substring(h, 9, 4), '-5', substring(h, 14, 3), '-',"
         f" {variant}, substring(h, 19, 2), '-', substring(h, 21, 12)))"
     )
+    firsts = ", ".join(f"argMinIf({name}, position, {name} != '') AS first_{name}" for name in _FIRST_OF)
     grouped = (
-        f"SELECT visitor, {_plain('visitor')} AS name, start, argMin(event_id, position) AS first_id, max(at) AS end,"
-        " count() AS event_count,"
-        " countIf(event_type = 'page_view') AS page_view_count,"
-        " argMinIf(page_path, position, event_type = 'page_view') AS entry_page,"
-        " argMaxIf(page_path, position, event_type = 'page_view') AS exit_page,"
-        f" {first('referrer')} AS first_referrer, {first('campaign')} AS first_campaign,"
-        f" {first('country')} AS first_country,"
-        f" {first('device_type')} AS first_device_type, {first('browser')} AS first_browser, {first('os')} AS first_os,"
-        " minMap([platform], [position]) AS seen_platforms, "
-        f" minMapIf([client_session_id], [position], client_session_id != {NIL}) AS seen_ids,"
-        " max(is_bot) AS any_bot, argMin((key_id, environment), position) AS sent, any(block) AS its_block"
-        f" FROM (SELECT e.*, {_POSITION} AS position, s.start AS start, s.block AS block"
-        f" FROM (SELECT *, {_AT} AS at FROM ({_rows('*')})) AS e"
+        f"SELECT visitor, {_plain('visitor')} AS name, start, max(at) AS end, sum(events) AS event_count,"
+        " argMin((first_id, known_id, key_id, environment), position) AS first, sum(views) AS page_view_count,"
+        " argMinIf(entry, position, views > 0) AS entry_page, argMaxIf(exit, position, views > 0) AS exit_page,"
+        f" {firsts}, minMap(on_platforms, platforms_at) AS seen_platforms, minMap(of_ids, ids_at) AS seen_ids,"
+        " max(is_bot) AS any_bot, any(block) AS its_block"
+        f" FROM (SELECT e.*, s.start AS start, s.block AS block FROM ({_told()}) AS e"
         " ASOF INNER JOIN stitch_starts AS s ON e.visitor = s.visitor AND e.at >= s.start) GROUP BY visitor, start"
     )
     values = {
         "started_at": "fromUnixTimestamp64Nano(g.start, 'UTC')",
-        "session_id": identity,
+        "session_id": f"if(first.2 = {NIL}, {identity}, first.2)",
         "visitor": "g.name",
         "user_id": "if(startsWith(g.name, 'u:'), toUUIDOrNull(substring(g.name, 3)), NULL)",
         "ended_at": "fromUnixTimestamp64Nano(end, 'UTC')",
         "duration_seconds": "(end - g.start) / 1e9",
         "platforms": "arraySort((one, at) -> at, seen_platforms.1, seen_platforms.2)",
         "client_session_ids": "arraySort((one, at) -> at, seen_ids.1, seen_ids.2)",
-        **{name: f"first_{name}" for name in ("referrer", "campaign", "country", "device_type", "browser", "os")},
+        **{name: f"first_{name}" for name in _FIRST_OF},
         "is_bounce": "event_count = 1",
         "is_bot": "any_bot",
-        "key_id": "sent.1",
-        "environment": "sent.2",
+        "key_id": "first.3",
+        "environment": "first.4",
         "after_gap": "g.start = its_block AND (g.start != r.lo OR r.lo_after_gap)",
     }
     chosen = ", ".join(f"{values.get(name, name)} AS {name}_" for name in SESSION)

@@ -191,12 +191,12 @@ class Stitcher:
         run, whole = self._database.run, kind == "events"
         run(sql.concern(whole, unfinished), given)
         run(sql.reach(whole), given)
+        run(sql.standing(), given)
         run(sql.keep_in_reach(), given)
         run(sql.block(), given)
         for statement in sql.start():
             run(statement, given)
         run(sql.summarise(), given)
-        run(sql.standing(), given)
         # What an operator wants computed anew has no horizon, nor has what somebody wants forgotten.
         self._note(sql.changed_times(whole, kind != "block"), given)
         self._reach("begun", given)

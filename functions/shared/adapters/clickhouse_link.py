@@ -12,6 +12,9 @@ from functions.shared.settings import StoreSettings
 
 _log = logging.getLogger("weir.clickhouse")
 _CONNECT_SECONDS = 3
+# On a cluster: an insert is on most replicas before it is answered, and a read knows all such inserts.
+_QUORUM = {"insert_quorum": "auto", "insert_quorum_parallel": 0}
+_SEQUENTIAL = {"select_sequential_consistency": 1}
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]{2,})\)")
 
 
@@ -68,6 +71,16 @@ class ClickHouseLink:
             if self._client is not None:
                 self._client.close()
                 self._client = None
+
+
+def agreed(settings: StoreSettings) -> dict[str, Any]:
+    """What a statement that writes carries so that no server that dies takes it along; nothing without a cluster."""
+    return dict(_QUORUM) if settings.clickhouse_cluster else {}
+
+
+def current(settings: StoreSettings) -> dict[str, Any]:
+    """What a statement that reads carries so as to see all that was written before; nothing without a cluster."""
+    return dict(_SEQUENTIAL) if settings.clickhouse_cluster else {}
 
 
 @cache

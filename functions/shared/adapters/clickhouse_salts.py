@@ -10,16 +10,13 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-from functions.shared.adapters.clickhouse_link import ClickHouseLink, failures, told
+from functions.shared.adapters.clickhouse_link import ClickHouseLink, agreed, current, failures, told
 from functions.shared.domain import visitors
 from functions.shared.errors import StoreUnavailable
 from functions.shared.settings import StoreSettings
 
 _READ = "SELECT salt FROM visitor_salts WHERE day = {day:Date} ORDER BY made_at LIMIT 1"
 _EPOCH = date(1970, 1, 1)
-# On a cluster an insert is on most replicas before it is answered, and a read knows all such inserts.
-_QUORUM = {"insert_quorum": "auto", "insert_quorum_parallel": 0}
-_SEQUENTIAL = {"select_sequential_consistency": 1}
 _GRACE_SECONDS = 3
 
 
@@ -62,19 +59,17 @@ class ClickHouseSalts:
         return salt
 
     def _read(self, day: int) -> bytes:
-        rows = self._link.client().query(_READ, parameters={"day": _date(day)}, settings=self._reading()).result_rows
+        settings = {**self._bounded(), **current(self._settings)}
+        rows = self._link.client().query(_READ, parameters={"day": _date(day)}, settings=settings).result_rows
         return bytes.fromhex(rows[0][0]) if rows else b""
 
     def _offer(self, day: int, salt: bytes) -> None:
         once = {"insert_deduplication_token": f"visitor-salt-{day}", "async_insert": 0}
-        settings = {**once, **self._bounded(), **(_QUORUM if self._settings.clickhouse_cluster else {})}
+        settings = {**once, **self._bounded(), **agreed(self._settings)}
         row = json.dumps([_date(day), salt.hex()]).encode()
         self._link.client().raw_insert(
             "visitor_salts", ["day", "salt"], row, settings=settings, fmt="JSONCompactEachRow"
         )
-
-    def _reading(self) -> dict[str, Any]:
-        return {**self._bounded(), **(_SEQUENTIAL if self._settings.clickhouse_cluster else {})}
 
     def _bounded(self) -> dict[str, Any]:
         return {"max_execution_time": self._settings.clickhouse_timeout_seconds}

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import orjson
 
 from functions.enrich.tables import TABLES, Claim, Place, Rival, StoredRow, Table, Touch
-from functions.shared.adapters.clickhouse_link import ClickHouseLink, failures, named, told
+from functions.shared.adapters.clickhouse_link import ClickHouseLink, agreed, current, failures, named, told
 from functions.shared.adapters.clickhouse_rows import Rows
 from functions.shared.domain import environments
 from functions.shared.errors import StoreRefused, StoreUnavailable
@@ -45,9 +45,6 @@ _SELECT = {**_SETTINGS, "output_format_json_quote_64bit_integers": 0}
 # Deletes by a small part that says which rows are gone, instead of writing every part that holds one anew.
 _DELETE = {**_SETTINGS, "lightweight_delete_mode": "lightweight_update", "lightweight_deletes_sync": 2}
 _ERASE = {**_SETTINGS, "mutations_sync": 2}
-# On a cluster: an insert is on most replicas before it is answered, and a read knows all such inserts.
-_QUORUM = {"insert_quorum": "auto", "insert_quorum_parallel": 0}
-_SEQUENTIAL = {"select_sequential_consistency": 1}
 _FAILED = {"processed_events": "false", "raw_events": "processing_status != 'processed'"}
 
 
@@ -61,8 +58,8 @@ class ClickHouseTables:
         cluster = settings.clickhouse_cluster
         self._seconds = settings.clickhouse_timeout_seconds
         self._processes = f"clusterAllReplicas('{cluster}', system.processes)" if cluster else "system.processes"
-        self._insert_settings = {**_INSERT, "max_execution_time": self._seconds, **(_QUORUM if cluster else {})}
-        self._select_settings = {**_SELECT, "max_execution_time": self._seconds, **(_SEQUENTIAL if cluster else {})}
+        self._insert_settings = {**_INSERT, "max_execution_time": self._seconds, **agreed(settings)}
+        self._select_settings = {**_SELECT, "max_execution_time": self._seconds, **current(settings)}
         self._link = ClickHouseLink.of(settings, self._seconds + _GRACE_SECONDS, compress=False)
 
     def claim(self, attempt_id: str, claims: Sequence[Claim]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from functions.shared.domain import addresses, consent
+from functions.shared.domain import addresses, clicks, consent
 
 AddressMode = Literal["kept", "truncated", "dropped"]
 Action = Literal["drop", "hash"]
@@ -21,6 +21,11 @@ _HASHED = re.compile(r"hmac:[0-9a-f]{64}\Z")
 _ADDRESS = ("context", "ip")
 # What an event says of who sent it, and by what they are known again.
 _OF_A_PERSON = (("user_id",), ("anonymous_id",), ("session_id",))
+_OF_A_DEVICE = (("context", "device", "id"), ("context", "device", "advertising_id"))
+_PAGES = (
+    *(("context", "page", name) for name in ("url", "search", "referrer")),
+    *((place, name) for place in ("context", "properties") for name in ("url", "referrer")),
+)
 _OF_A_BROWSER = (_ADDRESS, ("context", "user_agent"))
 _EQUALS = re.compile(r"\s*=\s*")
 # Without these an event is none, or is not the same one any more.
@@ -75,7 +80,8 @@ class Redactor:
         self._all = [*self._named]
         if address != "kept":
             self._all.append((_ADDRESS, _cut if address == "truncated" else acts["drop"]))
-        self._refused: list[_Act] = [(path, acts["drop"]) for path in _OF_A_PERSON]
+        self._refused: list[_Act] = [(path, acts["drop"]) for path in (*_OF_A_PERSON, *_OF_A_DEVICE)]
+        self._refused += [(path, _of_no_click) for path in _PAGES]
         self._refused += [(rule.path, acts[rule.action]) for rule in refused_rules]
         self._refused_all = [*self._refused, *((path, acts["drop"]) for path in _OF_A_BROWSER)]
         self.names = bool(rules)
@@ -178,6 +184,12 @@ def _opened(value: Any) -> Any:
         return value
     first = bytes(value).lstrip()[:1]
     return _OBJECT.decode(value) if first == b"{" else _ARRAY.decode(value) if first == b"[" else value
+
+
+def _of_no_click(value: Any) -> Any:
+    plain = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+    blanked = clicks.blanked(plain) if isinstance(plain, str) else plain
+    return value if blanked == plain else blanked
 
 
 def _cut(value: Any) -> Any:

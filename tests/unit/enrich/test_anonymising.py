@@ -68,6 +68,21 @@ def test_what_a_browser_says_holds_for_every_event_of_the_request(signal: str) -
     assert json.loads(raw.raw_data)["context"]["consent"] == {"analytics": False, "signal": signal}
 
 
+@pytest.mark.parametrize("signal", ["", "gpc"])
+def test_ids_of_devices_and_clicks_go_and_the_channel_stays(signal: str) -> None:
+    page = {
+        "url": "https://shop.example/p?id=7&gclid=Cj0Kabc&FBCLID=IwAR0#top",
+        "referrer": "https://l.example/?fbclid=IwAR1",
+    }
+    context = {**REQUEST, "page": page, "device": {"id": "phone-1", "advertising_id": "ad-1", "type": "mobile"}}
+    consent = {} if signal else {"consent": False}
+    tables = stored({**PERSON, "context": {**context, **consent}}, signal=signal)
+    row = tables.processed[0][1]
+    assert not any(one in told(tables) for one in ("Cj0K", "IwAR", "phone-1", "ad-1"))
+    assert row.page_url == "https://shop.example/p?id=7&gclid=-&FBCLID=-#top"
+    assert (row.click_id, row.channel, row.device_type) == ("gclid:-", "paid_search", "mobile")
+
+
 def test_an_event_that_refuses_costs_its_neighbours_nothing() -> None:
     other = {**PERSON, "event_id": "0193a1b2-c3d4-7e5f-8a9b-000000000002"}
     tables = stored(REFUSING, other)

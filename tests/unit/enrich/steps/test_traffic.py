@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from functions.enrich.steps.page import page_step
+from functions.enrich.steps.tables.channels import CLICK_IDS
 from functions.enrich.steps.traffic import traffic_step
+from functions.shared.domain import clicks
 from tests.unit.enrich.steps.rows import row
 
 PAGE, TRAFFIC = page_step(), traffic_step()
@@ -168,3 +170,7 @@ def test_an_app_may_tell_its_campaign_or_referrer_without_a_page() -> None:
 def test_a_query_of_thousands_of_parameters_is_read_up_to_a_bound() -> None:
     late = "&".join(["a=1"] * 300) + "&utm_source=late"
     assert traffic(query=late)["source"] == ""
+
+
+def test_each_click_id_that_tells_an_origin_is_known_to_those_who_blank_it() -> None:
+    assert set(CLICK_IDS) == set(clicks.NAMES)
