@@ -333,15 +333,18 @@ def reach(whole: bool) -> str:
     )
 
 
-def keep_in_reach() -> str:
-    """The events there that did not change, where sessions are made of all of their events."""
+def keep_in_reach(whole: bool) -> str:
+    """The events there that did not change, where sessions are made of all of their events.
+
+    Of a whole range all events are among the changes, so only those around it are looked for.
+    """
     known = columns("stitch_kept")
     anew = "stitch_reach WHERE NOT behind"
     lowest = f"(SELECT fromUnixTimestamp64Nano(min(lo), 'UTC') FROM {anew})"
     # The times of any version in reach first: so only rows at these are read in full, and their versions compared.
     near = (
         "SELECT timestamp FROM (SELECT timestamp, visitor_hash FROM session_event_rows"
-        f" PREWHERE timestamp >= {lowest}"
+        f" PREWHERE timestamp >= {lowest}{f' AND NOT ({_IN_RANGE})' if whole else ''}"
         f" WHERE visitor_hash IN ({_hashes(anew)})) AS e INNER JOIN"
         f" (SELECT cityHash64({_plain('visitor')}) AS visitor_hash, min(lo) AS lo, max(hi) AS hi FROM {anew}"
         f" GROUP BY visitor_hash) AS r USING (visitor_hash) WHERE {_AT} >= lo AND {_AT} < hi"

@@ -192,7 +192,7 @@ class Stitcher:
         run(sql.concern(whole, unfinished), given)
         run(sql.reach(whole), given)
         run(sql.standing(), given)
-        run(sql.keep_in_reach(), given)
+        run(sql.keep_in_reach(whole), given)
         run(sql.block(), given)
         for statement in sql.start():
             run(statement, given)
