@@ -5,7 +5,7 @@ import importlib
 import subprocess
 import sys
 
-from benchmarks import results
+from benchmarks import machine, results
 
 PIECES = (
     "collect",
@@ -42,7 +42,8 @@ def main() -> int:
     print(f"{options.piece} …", file=sys.stderr, flush=True)
     # Each piece imports what it needs, when it is asked for.
     module = importlib.import_module(f"benchmarks.{MODULES.get(options.piece, options.piece)}")
-    found = results.judged(module.measure(quick=options.quick), quick=options.quick)
+    pace = machine.pace()
+    found = results.judged(module.measure(quick=options.quick), quick=options.quick, pace=pace)
     results.write(found)
     results.show(found)
     return 0

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,6 +87,18 @@ def quiet() -> Iterator[Callable[[], int]]:
             os.dup2(kept[1], 2)
             os.close(kept[0])
             os.close(kept[1])
+
+
+def pace() -> float:
+    """How fast a core is just now: millions of plain Python steps in a second of its time, the best of three."""
+    return max(_steps_per_second() for _ in range(3)) / 1e6
+
+
+def _steps_per_second(steps: int = 1_000_000) -> float:
+    began, sum_of = time.process_time(), 0
+    for step in range(steps):
+        sum_of += step * step % 7
+    return steps / (time.process_time() - began)
 
 
 def cpu_seconds(pid: int) -> float:

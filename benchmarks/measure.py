@@ -23,6 +23,7 @@ from functions.measure.service import Range
 from functions.shared import wiring
 from infra.clickhouse.migrate import migrate
 from infra.questdb.migrate import migrate as migrate_questdb
+from tests.support import wired
 from tests.support.clickhouse import ClickHouse
 from tests.support.polling import until
 from tests.support.questdb import QuestDb
@@ -120,8 +121,7 @@ class Bench:
             "WEIR_QUESTDB_PG_PORT": str(settings.questdb_pg_port),
         }
         # What was made for another store before.
-        wiring.measure_settings.cache_clear()
-        wiring.series_store.cache_clear()
+        wired.forget()
         assert server._process is not None
         assert series._process is not None
         self._pids = [os.getpid(), server._process.pid, *family(series._process.pid)]

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 LAST = Path(__file__).with_name("last.json")
+PAGE = Path(__file__).with_name("last.md")
 
 # name: (goal, unit, whether more is better)
 GOALS: Mapping[str, tuple[float, str, bool]] = {
@@ -44,12 +45,12 @@ GOALS: Mapping[str, tuple[float, str, bool]] = {
 Values = dict[str, float]
 
 
-def judged(values: Mapping[str, float], *, quick: bool) -> dict[str, dict[str, Any]]:
-    """Each value with its unit and goal; a value without a goal has none to reach."""
-    return {name: _judged(name, value, quick) for name, value in values.items()}
+def judged(values: Mapping[str, float], *, quick: bool, pace: float) -> dict[str, dict[str, Any]]:
+    """Each value with its unit and goal; a value without a goal has none to reach. ``pace``: the machine's."""
+    return {name: _judged(name, value, quick, pace) for name, value in values.items()}
 
 
-def _judged(name: str, value: float, quick: bool) -> dict[str, Any]:
+def _judged(name: str, value: float, quick: bool, pace: float) -> dict[str, Any]:
     goal, unit, more = GOALS.get(name, (None, _unit(name), True))
     reached = None if goal is None else value >= goal if more else value <= goal
     return {
@@ -58,6 +59,7 @@ def _judged(name: str, value: float, quick: bool) -> dict[str, Any]:
         "goal": goal,
         "reached": reached,
         "quick": quick,
+        "pace": round(pace, 1),
     }
 
 
@@ -75,8 +77,30 @@ def _unit(name: str) -> str:
 
 
 def write(found: Mapping[str, dict[str, Any]]) -> None:
-    """Into ``last.json``; what other pieces measured before stays."""
-    LAST.write_text(json.dumps({**last(), **found}, indent=2) + "\n")
+    """Into ``last.json`` and, to be read, ``last.md``; what other pieces measured before stays."""
+    known = {**last(), **found}
+    LAST.write_text(json.dumps(known, indent=2) + "\n")
+    PAGE.write_text(page(known))
+
+
+def page(found: Mapping[str, dict[str, Any]]) -> str:
+    """What was measured, as ``last.md`` holds it."""
+    lines = [_HEAD, "| measure | value | unit | goal | reached | run | pace |", "|---|---:|---|---:|---|---|---:|"]
+    for name, one in found.items():
+        goal = "" if one["goal"] is None else f"{one['goal']:,}"
+        verdict = {None: "", True: "yes", False: "**no**"}[one["reached"]]
+        run = "quick" if one["quick"] else "full"
+        lines.append(
+            f"| {name} | {one['value']:,} | {one['unit']} | {goal} | {verdict} | {run} | {one.get('pace') or ''} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+_HEAD = """\
+# The last run of each piece
+Written by `python -m benchmarks`. Two cores; *pace* is how fast one was: millions of plain Python steps in a second of
+its time. Where there is none, it was not measured. Values of different paces do not compare.
+"""
 
 
 def last() -> dict[str, dict[str, Any]]:
