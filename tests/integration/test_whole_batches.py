@@ -192,6 +192,30 @@ def test_a_rebuild_mends_values_of_a_range_where_no_session_is_another(whole: Wh
     assert whole.rows() == before
 
 
+def test_a_rebuild_corrects_the_first_session_of_a_device_that_logged_in_beyond_the_horizon(whole: Whole) -> None:
+    chance = random.Random(4)
+    same: dict[str, Any] = {"anonymous_id": "d1", "key_id": "live", "is_bot": False}
+    old = event(chance, NOW - 40 * 86_400 * SECOND, **same)
+    login = event(chance, NOW, user_ref="ann", **same)
+    for one in (old, login):
+        whole.batches.record([one])
+        whole.measure()
+    assert whole.run(rebuild=Range(old.raw.timestamp // SECOND, None)).state == "done"
+    whole.check([old, login])
+
+
+def test_a_first_session_that_is_found_to_be_of_the_other_environment_is_new_there(whole: Whole) -> None:
+    chance = random.Random(5)
+    same: dict[str, Any] = {"user_ref": "ann", "is_bot": False}
+    first, second = (event(chance, NOW - days * 86_400 * SECOND, key_id="test", **same) for days in (2, 1))
+    whole.batches.record([first, second])
+    whole.measure()
+    better = event(chance, first.raw.timestamp, key_id="live", event_id=first.raw.event_id, **same)
+    whole.batches.record([better])
+    whole.measure()
+    whole.check([first, second, better])
+
+
 DAYS_30 = 30 * 86_400 * SECOND
 MINUTE, BLOCK = 60 * SECOND, 600 * SECOND
 

@@ -33,6 +33,11 @@ _FACTS = (
 )
 
 
+def nothing(_more: following.More) -> Callable[[], following.Followed]:
+    """Work of metrics where there are none."""
+    return lambda: following.Followed({})
+
+
 class Died(BaseException):
     """The process ends here."""
 
@@ -109,7 +114,7 @@ class Batches:
             database,
             lease,
             stitcher,
-            merges=Merges(following.apart(lambda: None), following.apart(lambda: None)),
+            merges=Merges(nothing, nothing),
             following={},
             beside={"export": following.sessions(SessionExporter(database, series))},
             clock=time.time_ns,

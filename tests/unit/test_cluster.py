@@ -3,13 +3,12 @@
 import ast
 import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.adapters.clickhouse_tables import ClickHouseTables
 from functions.shared.errors import Misconfigured
 from functions.shared.settings import EnrichSettings, StoreSettings, load
@@ -18,31 +17,19 @@ from infra.clickhouse.migrate import render
 ROOT = Path(__file__).parents[2]
 
 
-def of_tables(settings: StoreSettings) -> tuple[dict[str, Any], dict[str, Any]]:
-    tables = ClickHouseTables(settings)
+def sent(cluster: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    tables = ClickHouseTables(load(StoreSettings, {"WEIR_CLICKHOUSE_CLUSTER": cluster}))
     return tables._insert_settings, tables._select_settings
 
 
-def of_batches(settings: StoreSettings) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A statement of the batches reads and writes."""
-    sent = ClickHouseBatch(settings)._bounded()
-    return sent, sent
-
-
-Sent = Callable[[StoreSettings], tuple[dict[str, Any], dict[str, Any]]]
-both = pytest.mark.parametrize("sent", [of_tables, of_batches])
-
-
-@both
-def test_on_a_cluster_an_insert_is_on_most_replicas_and_a_read_knows_it(sent: Sent) -> None:
-    inserts, selects = sent(load(StoreSettings, {"WEIR_CLICKHOUSE_CLUSTER": "events"}))
+def test_on_a_cluster_an_insert_is_on_most_replicas_and_a_read_knows_it() -> None:
+    inserts, selects = sent("events")
     assert (inserts["insert_quorum"], inserts["insert_quorum_parallel"]) == ("auto", 0)
     assert selects["select_sequential_consistency"] == 1
 
 
-@both
-def test_without_one_nothing_waits_for_replicas(sent: Sent) -> None:
-    inserts, selects = sent(load(StoreSettings, {"WEIR_CLICKHOUSE_CLUSTER": ""}))
+def test_without_one_nothing_waits_for_replicas() -> None:
+    inserts, selects = sent("")
     assert "insert_quorum" not in inserts
     assert "select_sequential_consistency" not in selects
 

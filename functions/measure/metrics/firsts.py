@@ -5,59 +5,49 @@ from functions.measure.metrics.compile import touched
 
 _VALUES = "started_at, platform, country, device_type"
 # Sessions of a visitor do not overlap, so no two begin at once.
-_FIRST = "(started_at, toString(platforms[1]), toString(country), toString(device_type)), started_at"
+_FIRST = "argMin((started_at, toString(platforms[1]), toString(country), toString(device_type)), started_at)"
 _TOUCHED = f"toStartOfTenMinutes(toDateTime(started_at, 'UTC')) IN ({touched('sessions')})"
 _WITHIN = (
     "started_at >= toDateTime64({since:Int64}, 9, 'UTC') AND started_at < toDateTime64({until:Int64}, 9, 'UTC')"
     f" AND {_TOUCHED}"
 )
-# What is told of each visitor by the sessions in question: the first one, and where there is none any more.
-_COUNTS = "state = 'live' AND NOT is_bot"
+# The first of those sessions that are in what is touched.
 _HERE = (
-    f"SELECT environment, visitor, argMinIf({_FIRST}, {_COUNTS}) AS here,"
-    f" max({_COUNTS}) AS is_here, groupArrayIf(started_at, NOT ({_COUNTS})) AS ended"
-    " FROM session_rows FINAL PREWHERE {chosen} GROUP BY environment, visitor"
+    f"SELECT environment, visitor, {_FIRST} AS here, true AS is_here FROM session_rows FINAL PREWHERE {_WITHIN}"
+    " WHERE state = 'live' AND NOT is_bot GROUP BY environment, visitor"
 )
+_WHO = f"SELECT visitor FROM session_rows PREWHERE {_WITHIN}"
+# By any of their versions first: so only rows of visitors concerned are compared with each other.
+_CONCERNED = f"{_WHO} UNION DISTINCT SELECT visitor FROM visitor_first_rows PREWHERE {_TOUCHED}"
 _KNOWN = (
-    f"SELECT environment, visitor, ({_VALUES}) AS stood, NOT gone AS is_stood, before, version AS stood_version"
-    " FROM visitor_first_rows FINAL PREWHERE visitor IN ({concerned})"
+    f"SELECT environment, visitor, ({_VALUES}) AS stood, NOT gone AS is_stood, {_TOUCHED} AS may_be_lost, before,"
+    f" version AS stood_version FROM visitor_first_rows FINAL PREWHERE visitor IN ({_CONCERNED})"
 )
-_LOST = "is_stood AND has(ended, stood.1) AND (NOT is_here OR here.1 > stood.1)"
+_LOST = "is_stood AND may_be_lost AND (NOT is_here OR here.1 > stood.1)"
+_COMPARED = f"""CREATE OR REPLACE TABLE first_compared ENGINE = Memory AS
+SELECT environment, visitor, here, is_here, stood, is_stood, may_be_lost, before, stood_version
+FROM ({_HERE}) AS h FULL JOIN ({_KNOWN}) AS k USING (environment, visitor)"""
 
 
-def compare(whole: bool) -> str:
-    """Put side by side what sessions in what is touched tell, and what was known; for whom a session is another now.
-
-    ``whole``: for all who have or had a first session there. Parameters: as :func:`keep`, and compared, the version
-    of the sessions that were compared before.
-    """
-    # A row that is newer than others of its key is among the newer ones, so those alone tell which stands.
-    chosen = _WITHIN if whole else f"{_WITHIN} AND version > {{compared:UInt64}}"
-    concerned = f"SELECT visitor FROM session_rows PREWHERE {chosen}"
-    if whole:
-        concerned += f" UNION DISTINCT SELECT visitor FROM visitor_first_rows PREWHERE {_TOUCHED}"
-    here, known = _HERE.replace("{chosen}", chosen), _KNOWN.replace("{concerned}", concerned)
-    return (
-        "CREATE OR REPLACE TABLE first_compared ENGINE = Memory AS"
-        " SELECT environment, visitor, here, is_here, ended, stood, is_stood, before, stood_version"
-        f" FROM ({here}) AS h FULL JOIN ({known}) AS k USING (environment, visitor)"
-    )
+def compare() -> str:
+    """Put side by side what is found in what is touched, and what was known. Parameters: as :func:`keep`."""
+    return _COMPARED
 
 
 def keep(whole: bool) -> str:
     """Keep those of the compared that are others now, each with where it was before; or that there is none any more.
 
-    A first session that is as it was still stands. One that is no more where it was, and none is before it, makes all
-    sessions of its visitor be looked at; ``whole`` trusts in nothing known and looks at all of everybody's.
+    A first session outside of what is touched still stands. One that is no more where it was, and none is before it,
+    makes all sessions of its visitor be looked at; ``whole`` trusts in nothing known and looks at all of everybody's.
     `before` grows until a batch is merged, so that nothing of one that died is forgotten.
     Parameters: since, until, after, batch.
     """
     searched = "true" if whole else _LOST
     # A session's visitor is the same in all of its versions.
     others = (
-        f"SELECT environment, visitor, argMin({_FIRST}) AS other, true AS is_other FROM session_rows FINAL"
+        f"SELECT environment, visitor, {_FIRST} AS other, true AS is_other FROM session_rows FINAL"
         f" PREWHERE visitor_hash IN (SELECT cityHash64(visitor) FROM first_compared WHERE {searched})"
-        f" WHERE {_COUNTS} GROUP BY environment, visitor"
+        " WHERE state = 'live' AND NOT is_bot GROUP BY environment, visitor"
     )
     by_search = "(is_other, other)"
     by_sight = (

@@ -25,9 +25,6 @@ _ROWS_AT_A_TIME = 20_000
 _KEPT_ROWS = 20_000
 _MUCH = """SELECT (SELECT count() FROM metric_touched WHERE batch <= {merged:UInt64}),
     (SELECT count() FROM metric_progress)"""
-# The version up to which sessions are whole: what is written of a later one may be a part. And which were compared.
-_STITCHED = """SELECT maxIf(version, stage = 'stitched'), maxIf(version, stage = 'compared') FROM measure_progress"""
-_COMPARED = "INSERT INTO measure_progress (stage, version) SELECT 'compared', {version:UInt64}"
 _PASSED = "(stage, batch) NOT IN (SELECT stage, max(batch) FROM metric_progress GROUP BY stage)"
 _DELETED = "SETTINGS lightweight_delete_mode = 'lightweight_update', lightweight_deletes_sync = 2"
 # A cluster refuses a condition that asks a query, unless it is told that all replicas come to the same. How far batches
@@ -62,14 +59,6 @@ class Report(NamedTuple):
     blocks: int
     groups: int
     exported: int
-
-
-class Begun(NamedTuple):
-    """A merge: its number, above that of all notes it takes; and of which versions sessions are whole, and compared."""
-
-    batch: int
-    stitched: int
-    compared: int
 
 
 class MetricsUpdater:
@@ -112,35 +101,32 @@ class MetricsUpdater:
         with self._numbering:
             self._database.run(sql.note(changed.sql), {**changed.parameters, "batch": self._next_batch()})
 
-    def begin(self) -> Begun:
-        """What a merge is about: what was noted up to now. Not while somebody writes what was noted."""
+    def begin(self) -> int:
+        """The number of a merge, above that of all it takes. Not while somebody writes what was noted."""
         with self._numbering:
-            batch = self._next_batch()
-        return Begun(batch, *self._one(_STITCHED, {}))
+            return self._next_batch()
 
-    def merge(self, begun: Begun | None = None, whole: bool = False) -> tuple[int, int]:
+    def merge(self, batch: int | None = None, whole: bool = False) -> tuple[int, int]:
         """Compute the noted blocks, their hours and days. Returns how many blocks, and how many states changed.
 
         ``whole`` believes nothing that was known of visitors before.
         """
         arrived = self._arrived
-        batch, stitched, compared = begun or self.begin()
+        batch = batch or self.begin()
         after = self._reached("merged")
         given = {"after": after, "batch": batch}
         blocks, bounds = self._touched(given)
         if blocks:
             self._reach("begun", batch)
-            self._compute(whole, {**given, **bounds}, arrived, compared)
+            self._compute(whole, {**given, **bounds}, arrived)
         groups = self._merge_up(after, batch)
         if blocks or groups:
             self._reach("merged", batch)
-        if blocks and stitched > compared:
-            self._database.run(_COMPARED, {"version": stitched})
         return blocks, groups
 
-    def merge_arrived(self, begun: Begun | None = None) -> None:
+    def merge_arrived(self, batch: int | None = None) -> None:
         """Compute of the noted blocks what needs no sessions, ahead of :meth:`merge`, which then leaves that out."""
-        batch = (begun or self.begin()).batch
+        batch = batch or self.begin()
         given = {"after": max(self._arrived, self._reached("merged")), "batch": batch}
         blocks, bounds = self._touched(given)
         if blocks:
@@ -155,7 +141,7 @@ class MetricsUpdater:
         with self._naming:
             self._database.run(names.track(), given)
 
-    def _compute(self, whole: bool, given: Mapping[str, Any], arrived: int, compared: int) -> None:
+    def _compute(self, whole: bool, given: Mapping[str, Any], arrived: int) -> None:
         """The noted blocks, slot by slot; beside them the first sessions, and what is computed from these."""
 
         def run(statements: Iterable[str], **changed: int) -> None:
@@ -163,7 +149,7 @@ class MetricsUpdater:
                 self._database.run(statement, {**given, **changed})
 
         def run_firsts() -> None:
-            run([firsts.compare(whole), firsts.keep(whole), firsts.note_blocks(whole)], compared=compared)
+            run([firsts.compare(), firsts.keep(whole), firsts.note_blocks(whole)])
             run(self._statements("firsts"), **self._touched({**given, "batch": given["batch"] + 1})[1])
 
         pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="metrics")

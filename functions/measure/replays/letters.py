@@ -104,7 +104,8 @@ def _letter(message: DeadMessage, delivered: Delivered, place: int, redactor: Re
         event_type=salvage.short(event, "event_type", 64),
         event_name=salvage.short(event, "event_name", 256),
         user_id=ids.user(user) if user else None,
-        anonymous_id=salvage.short(event, "anonymous_id", 256) or ("" if user else known.given.get(index, "")),
+        anonymous_id=salvage.short(event, "anonymous_id", 256)
+        or ("" if user or refusal else known.given.get(index, "")),
         header=_shared(header, redactor, of_nobody=bool(refusal)),
         raw_data=text,
         raw_encoding=encoding,

@@ -340,7 +340,8 @@ def keep_in_reach(whole: bool) -> str:
     """
     known = columns("stitch_kept")
     anew = "stitch_reach WHERE NOT behind"
-    lowest = f"(SELECT fromUnixTimestamp64Nano(min(lo), 'UTC') FROM {anew})"
+    # Where nobody needs any, nothing is looked through: the least of nothing would be 1970.
+    lowest = f"(SELECT fromUnixTimestamp64Nano(if(count() = 0, 9223372036854775807, min(lo)), 'UTC') FROM {anew})"
     # The times of any version in reach first: so only rows at these are read in full, and their versions compared.
     near = (
         "SELECT timestamp FROM (SELECT timestamp, visitor_hash FROM session_event_rows"

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from functions.shared.adapters.clickhouse_link import ClickHouseLink, agreed, current, failures, told
+from functions.shared.adapters.clickhouse_link import ClickHouseLink, failures, told
 from functions.shared.errors import StoreUnavailable
 from functions.shared.settings import StoreSettings
 
@@ -27,7 +27,7 @@ class ClickHouseBatch:
     """Runs statements, each to its end. ``seconds`` bounds each one; ``own`` are settings that all of them carry."""
 
     def __init__(self, settings: StoreSettings, seconds: float = 600.0, own: Mapping[str, Any] | None = None) -> None:
-        self._own = {**agreed(settings), **current(settings), **(own or {})}
+        self._own = dict(own or {})
         self._seconds = seconds
         self._link = ClickHouseLink.of(settings, seconds + _GRACE_SECONDS)
 

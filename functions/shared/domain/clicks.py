@@ -6,7 +6,9 @@ NAMES = (
     *("gclid", "gbraid", "wbraid", "msclkid", "yclid", "dclid", "ttclid", "twclid", "li_fat_id", "rdt_cid", "sccid"),
     *("epik", "qclid", "irclickid", "awc", "cjevent", "fbclid", "igshid", "igsh", "mc_cid", "srsltid", "ysclid"),
 )
-_VALUE = re.compile(rf"((?:^|[?&#])(?:{'|'.join(NAMES)})=)[^&#]+", re.IGNORECASE)
+# Also within an address that is itself a parameter of another.
+_BEFORE, _AFTER, _END = "(?:^|[?&#]|%3F|%26|%23)", "(?:=|%3D)", "(?:(?!%26|%23)[^&#])+"
+_VALUE = re.compile(f"({_BEFORE}(?:{'|'.join(NAMES)}){_AFTER}){_END}", re.IGNORECASE)
 
 
 def blanked(address: str) -> str:

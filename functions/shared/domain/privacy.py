@@ -24,7 +24,7 @@ _OF_A_PERSON = (("user_id",), ("anonymous_id",), ("session_id",))
 _OF_A_DEVICE = (("context", "device", "id"), ("context", "device", "advertising_id"))
 _PAGES = (
     *(("context", "page", name) for name in ("url", "search", "referrer")),
-    *((place, name) for place in ("context", "properties") for name in ("url", "referrer")),
+    *((place, name) for place in ("context", "properties") for name in ("url", "referrer", "search")),
 )
 _OF_A_BROWSER = (_ADDRESS, ("context", "user_agent"))
 _EQUALS = re.compile(r"\s*=\s*")

@@ -72,11 +72,12 @@ def test_what_a_browser_says_holds_for_every_event_of_the_request(signal: str) -
 def test_ids_of_devices_and_clicks_go_and_the_channel_stays(signal: str) -> None:
     page = {
         "url": "https://shop.example/p?id=7&gclid=Cj0Kabc&FBCLID=IwAR0#top",
-        "referrer": "https://l.example/?fbclid=IwAR1",
+        "referrer": "https://l.example/?fbclid=IwAR1&u=https%3A%2F%2Fx.example%2F%3Fgclid%3DCj0Kdef%26a%3D1",
     }
     context = {**REQUEST, "page": page, "device": {"id": "phone-1", "advertising_id": "ad-1", "type": "mobile"}}
     consent = {} if signal else {"consent": False}
-    tables = stored({**PERSON, "context": {**context, **consent}}, signal=signal)
+    properties = {"search": "?a=1&gclid=Cj0Kghi"}
+    tables = stored({**PERSON, "properties": properties, "context": {**context, **consent}}, signal=signal)
     row = tables.processed[0][1]
     assert not any(one in told(tables) for one in ("Cj0K", "IwAR", "phone-1", "ad-1"))
     assert row.page_url == "https://shop.example/p?id=7&gclid=-&FBCLID=-#top"
