@@ -1,6 +1,6 @@
 """The keyring as the source has it, kept for a while: a change is effective within a minute, without a deployment.
 
-A key that was just made is good within seconds: a token that nobody knows makes the ring be read anew.
+A key that was just made is good within seconds, or at once: a token that nobody knows makes the ring be read anew.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from functions.shared.domain.keys import Key, Keyring
 from functions.shared.errors import KeysUnavailable, Misconfigured, Unauthorized
 from functions.shared.ports import KeySource
 
-# A source that is away is not asked by each request, nor is any by each token that nobody knows.
-_AGAIN_SECONDS = 5.0
+# A source that is away is not asked by each request, nor a distant one by each token that nobody knows.
+AGAIN_SECONDS = 5.0
 
 
 class KeyCache:
-    """Reads the ring when it is older than ``refresh_seconds``.
+    """Reads the ring when it is older than ``refresh_seconds``; for a token that nobody knows, ``unknown_seconds``.
 
     While the source is away, or has a document that cannot be read, the last ring holds for ``grace_seconds``;
     ``stale`` is told, with the error, at each try that failed; ``looked`` of each try, which is a miss of this cache.
@@ -30,10 +30,12 @@ class KeyCache:
         refresh_seconds: float = 20.0,
         grace_seconds: float = 3600.0,
         looked: Callable[[], None] = lambda: None,
+        unknown_seconds: float = AGAIN_SECONDS,
     ) -> None:
         self._source, self._clock, self._stale, self._looked = source, clock, stale, looked
         self._refresh, self._grace = (round(one * SECOND) for one in (refresh_seconds, grace_seconds))
-        self._again = min(self._refresh, round(_AGAIN_SECONDS * SECOND))
+        self._again = min(self._refresh, round(AGAIN_SECONDS * SECOND))
+        self._unknown = min(self._refresh, round(unknown_seconds * SECOND))
         self._ring: Keyring | None = None
         self._read_at = self._tried_at = 0
 
@@ -43,7 +45,7 @@ class KeyCache:
         try:
             return self.ring().find(token, now)
         except Unauthorized as error:
-            if error.code != "key_unknown" or now - self._tried_at < self._again:
+            if error.code != "key_unknown" or now - self._tried_at < self._unknown:
                 raise
         self._look(now)
         return self.ring().find(token, now)

@@ -110,7 +110,7 @@ def slow_queue(settings: QueueSettings, max_attempts: int = 5) -> "Queue":
 def gate(stage: str) -> "Gate":
     """Who lets a stage's requests pass."""
     from functions.shared.gate import Gate
-    from functions.shared.key_cache import KeyCache
+    from functions.shared.key_cache import AGAIN_SECONDS, KeyCache
 
     settings = settings_of(KeySettings)
     watched = observer(stage)
@@ -127,6 +127,8 @@ def gate(stage: str) -> "Gate":
         settings.keys_refresh_seconds,
         settings.keys_grace_seconds,
         looked=lambda: watched.gauges({"KeysRead": 1}),
+        # To read a file costs no more than to refuse a token does, so a key is good as soon as it is in there.
+        unknown_seconds=0.0 if settings.keys == "file" else AGAIN_SECONDS,
     )
     return Gate(cached, throttle(stage))
 

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from infra.cli.first_run import next_steps
 from infra.local import surroundings
 from infra.local.paths import ROOT
 from infra.local.stack import Stack
+from tests.support.keys import bearer
 
 BASE_URL = "http://127.0.0.1:3000"
 README_TEXT = (ROOT / "README.md").read_text()
@@ -46,6 +48,8 @@ def test_each_line_answers_and_the_bad_event_of_the_batch_is_named(lines: list[s
 
 def test_the_lines_on_trust_end_with_a_balance_and_a_receipt(stack: Stack, tmp_path: Path) -> None:
     """As one script. Only where `weir` looks for the stack is told."""
+    # The keys were looked at just now, as by whoever typed the lines before.
+    assert httpx.post(f"{stack.base_url}/api/v1/events", headers=bearer("wk_nobody"), json={}).status_code == 401
     clickhouse = stack.running["clickhouse"].pid
     script = TRUST.replace("weir status --pid clickhouse", f"echo {clickhouse}")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

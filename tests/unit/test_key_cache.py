@@ -15,9 +15,9 @@ def document(*tokens: str) -> str:
 
 
 class Subject:
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", **more: float) -> None:
         self.source, self.now, self.stale, self.reads = MemoryKeys(text), 1000 * SECOND, 0, 0
-        self.cache = KeyCache(self, lambda: self.now, self._told, refresh_seconds=20, grace_seconds=3600)
+        self.cache = KeyCache(self, lambda: self.now, self._told, refresh_seconds=20, grace_seconds=3600, **more)
 
     def read(self) -> object:
         self.reads += 1
@@ -55,6 +55,13 @@ def test_a_key_that_was_just_made_is_good_within_seconds_and_guesses_do_not_ask_
     assert (subject.cache.find("b").key_id, subject.reads) == ("live_b", 2)
     assert [refused(subject, f"guess{number}") for number in range(10)] == ["key_unknown"] * 10
     assert subject.reads == 2
+
+
+def test_a_key_that_was_just_made_is_good_at_once_where_the_source_is_near() -> None:
+    subject = Subject(document("a"), unknown_seconds=0)
+    assert refused(subject, "b") == "key_unknown"
+    subject.source.replace(document("a", "b"), "1")
+    assert subject.cache.find("b").key_id == "live_b"
 
 
 def test_an_unknown_key_is_refused_as_such_while_the_source_is_away() -> None:
