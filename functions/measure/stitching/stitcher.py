@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from functions.measure.database import Database, one, some
 from functions.measure.lease import Lease
-from functions.measure.stitching import merges, scratch
-from functions.measure.stitching import statements as sql
+from functions.measure.stitching import finding, keeping, linking, merges, reaching, scratch, summarising
+from functions.measure.stitching.words import FENCE
 
 _SECOND = 1_000_000_000
 _TOUCHES_AT_A_TIME = 2_000
@@ -31,7 +31,7 @@ _COUNTS = """SELECT (SELECT count() FROM stitch_changes), (SELECT count() FROM s
 
 _REACHED = """SELECT maxIf(version, stage = 'begun'), maxIf(version, stage = 'stitched') FROM measure_progress"""
 _REACH = f"""INSERT INTO measure_progress (stage, version)
-SELECT {{stage:String}}, {{version:UInt64}} WHERE {sql.FENCE}"""
+SELECT {{stage:String}}, {{version:UInt64}} WHERE {FENCE}"""
 
 _NEWEST = "SELECT toUnixTimestamp64Milli(max(touched_at)) FROM touched"
 
@@ -155,9 +155,9 @@ class Stitcher:
 
     def _look(self, touches: list[Touched], kind: str, given: Mapping[str, Any], arrived: Callable[[], None]) -> None:
         if kind in _OF_EVENTS and touches:
-            for statement in sql.look(_listed(touches)):
+            for statement in finding.look(_listed(touches)):
                 self._database.run(statement, {})
-            self._note(sql.arrived_times(kind == "erased"), given)
+            self._note(keeping.arrived_times(kind == "erased"), given)
             arrived()
 
     def _find(
@@ -165,48 +165,48 @@ class Stitcher:
     ) -> None:
         run = self._database.run
         if kind != "links" and touches:
-            run(sql.find_fresh(kind == "events"), given)
-            if int(one(self._database, sql.count_twins())[0]):
-                run(sql.drop_twins(), {})
-            run(sql.find(kind == "events"), given)
-            run(sql.relink(), {})
+            run(finding.find_fresh(kind == "events"), given)
+            if int(one(self._database, finding.count_twins())[0]):
+                run(finding.drop_twins(), {})
+            run(finding.find(kind == "events"), given)
+            run(linking.relink(), {})
         if unfinished:
-            run(sql.relink_unfinished(), given)
+            run(linking.relink_unfinished(), given)
         if kind == "links":
-            run(sql.relink_range(), given)
-            for statement in sql.links_of_range():
+            run(linking.relink_range(), given)
+            for statement in linking.links_of_range():
                 run(statement, {})
         elif self._count("stitch_relinked"):
-            before = int(one(self._database, sql.count_linked_before())[0])
-            run(sql.links_of_changes(bool(before)), {})
+            before = int(one(self._database, linking.count_linked_before())[0])
+            run(linking.links_of_changes(bool(before)), {})
         if self._count("stitch_relinked"):
-            run(sql.find_of_relinked(), {})
+            run(finding.find_of_relinked(), {})
         if renamed:
-            run(sql.find_of_merged(), {})
+            run(finding.find_of_merged(), {})
         if unfinished:
-            run(sql.find_of_unfinished(), given)
-        run(sql.resolve(self._merged), {})
+            run(finding.find_of_unfinished(), given)
+        run(reaching.resolve(self._merged), {})
 
     def _stitch(self, kind: str, renamed: bool, unfinished: bool, given: Mapping[str, Any]) -> tuple[int, int, int]:
         run, whole = self._database.run, kind == "events"
-        run(sql.concern(whole, unfinished), given)
-        run(sql.reach(whole), given)
-        run(sql.standing(), given)
-        run(sql.keep_in_reach(whole), given)
-        run(sql.block(), given)
-        for statement in sql.start():
+        run(reaching.concern(whole, unfinished), given)
+        run(reaching.reach(whole), given)
+        run(reaching.standing(), given)
+        run(reaching.keep_in_reach(whole), given)
+        run(summarising.block(), given)
+        for statement in summarising.start():
             run(statement, given)
-        run(sql.summarise(), given)
+        run(summarising.summarise(), given)
         # What an operator wants computed anew has no horizon, nor has what somebody wants forgotten.
-        self._note(sql.changed_times(whole, kind != "block"), given)
+        self._note(keeping.changed_times(whole, kind != "block"), given)
         self._reach("begun", given)
-        run(sql.keep_sessions(whole), given)
-        run(sql.keep_events(False), given)
+        run(keeping.keep_sessions(whole), given)
+        run(keeping.keep_events(False), given)
         if self._count("stitch_relinked"):
-            run(sql.keep_links(), given)
+            run(linking.keep_links(), given)
         if renamed:
-            run(sql.keep_aliases(), given)
-        run(sql.keep_events(True), given)
+            run(keeping.keep_aliases(), given)
+        run(keeping.keep_events(True), given)
         self._lease.check()
         changes, visitors, sessions = one(self._database, _COUNTS)
         return int(changes), int(visitors), int(sessions)

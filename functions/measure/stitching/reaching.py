@@ -1,0 +1,148 @@
+"""Tells whose each event is, and from where to where each visitor is computed anew."""
+# ruff: noqa: S608  the SQL is put together from our own names
+
+from functions.measure.stitching.linking import and_before
+from functions.measure.stitching.scratch import SESSION, columns
+from functions.measure.stitching.words import (
+    AT,
+    DEVICE,
+    IN_RANGE,
+    KEY,
+    POSITION,
+    TOLD,
+    UNFINISHED,
+    apart,
+    hashes,
+    in_range,
+    plain,
+)
+
+
+def resolve(merged: bool) -> str:
+    """Whose each event is. Those that only might have followed and did not are left out."""
+    links = (
+        f"SELECT {DEVICE} AS device, {POSITION} AS position, user_id FROM identity_links FINAL"
+        " WHERE anonymous_id IN (SELECT anonymous_id FROM stitch_found WHERE startsWith(identity, 'a:'))"
+        " AND anonymous_id NOT IN (SELECT anonymous_id FROM stitch_relinked)"
+        f" UNION ALL SELECT {DEVICE} AS device, {POSITION} AS position, user_id FROM stitch_links"
+    )
+    known = columns("stitch_changes").removesuffix(", visitor")
+    device = f"if(startsWith(identity, 'a:'), {apart('identity')}, '')"
+    found = (
+        f"SELECT {known}, if(linked, concat('u:', toString(l.user_id)), identity) AS own"
+        f" FROM (SELECT *, {device} AS device, {POSITION} AS place FROM stitch_found) AS f ASOF LEFT JOIN"
+        f" (SELECT device, true AS linked, position, user_id FROM ({and_before(links)})) AS l"
+        " ON f.device = l.device AND f.place >= l.position"
+    )
+    name = "own"
+    if merged:
+        # A merge is of visitors in both environments, and joins nobody of one with somebody of the other.
+        name = "if(merged_into = '', own, merged_into)"
+        found = (
+            f"SELECT * FROM ({found}) AS f"
+            " ANY LEFT JOIN (SELECT visitor AS own, merged_into FROM stitch_aliases) AS a USING (own)"
+        )
+    return (
+        f"INSERT INTO stitch_changes ({known}, visitor) SELECT {known}, {apart(name)} AS visitor FROM ({found})"
+        " WHERE direct OR visitor != old_visitor"
+    )
+
+
+def concern(whole: bool, unfinished: bool) -> str:
+    """Whom something changed for, and from when to when.
+
+    ``unfinished``: also the sessions that a step had written which did not come to its end: what it knew of may be
+    otherwise by now, without a trace among the events.
+    """
+    times = (
+        "SELECT arrayJoin(arrayFilter(one -> one != '', [if(gone, '', visitor), old_visitor])) AS visitor,"
+        f" {AT} AS at, old_visitor = '' AND NOT gone AS came FROM stitch_changes"
+    )
+    if whole:
+        times += (
+            f" UNION ALL SELECT {apart('visitor')}, toUnixTimestamp64Nano(started_at) AS at, false FROM sessions"
+            f" WHERE {in_range('started_at')}"
+        )
+    if unfinished:
+        times += (
+            f" UNION ALL SELECT {apart('visitor')}, toUnixTimestamp64Nano(arrayJoin([started_at, ended_at])) AS at,"
+            f" false FROM session_rows WHERE {UNFINISHED}"
+        )
+    # What a session of such a step is made of is known of no session; so then all are made of their events.
+    came = "false" if whole or unfinished else "min(came)"
+    return (
+        "INSERT INTO stitch_concerned (visitor, first, last, came)"
+        f" SELECT visitor, min(at), max(at), {came} FROM ({times}) GROUP BY visitor"
+    )
+
+
+def reach(whole: bool) -> str:
+    """From where to where each visitor concerned is computed anew.
+
+    From the start of its last session before the first change, if that reaches so far: what came before is as it was.
+    To the first session after the last change that a pause set apart from it. Where events only came, and behind all
+    that was there, the session there goes on: what it tells is added to, and its events are not read.
+    """
+    concerned = "SELECT visitor, first, last, came FROM stitch_concerned"
+    only = "" if whole else f" AND visitor_hash IN ({hashes('stitch_concerned')})"
+    first = "(SELECT min(first) FROM stitch_concerned)"
+    lowest = f"fromUnixTimestamp64Nano(greatest(0, {first} - {{longest:Int64}} - {{gap:Int64}}), 'UTC')"
+    standing = (
+        f"SELECT {apart('visitor')} AS visitor, toUnixTimestamp64Nano(started_at) AS start,"
+        " toUnixTimestamp64Nano(ended_at) AS end, after_gap"
+        f" FROM session_rows FINAL WHERE started_at >= {lowest} AND state = 'live'{only}"
+    )
+    around = (
+        "SELECT visitor, any(first) AS earliest, argMaxIf((start, end, after_gap), start, start < first) AS before,"
+        " minIf(start, after_gap AND start > last + {gap:Int64}) AS next, max(end) AS latest"
+        f" FROM ({concerned}) AS c INNER JOIN ({standing}) AS s USING (visitor) GROUP BY visitor"
+    )
+    return (
+        "INSERT INTO stitch_reach (visitor, lo, hi, lo_after_gap, behind, follows) SELECT c.visitor,"
+        " if(reaches, before.1, c.first), if(next = 0, 9223372036854775807, next), NOT reaches OR before.3,"
+        " came AND latest < c.first AS is_behind, is_behind AND reaches"
+        f" FROM ({concerned}) AS c LEFT JOIN (SELECT visitor, before, next, latest,"
+        f" before.1 != 0 AND before.2 + {{gap:Int64}} >= earliest AS reaches FROM ({around})) AS a USING (visitor)"
+    )
+
+
+def keep_in_reach(whole: bool) -> str:
+    """The events there that did not change, where sessions are made of all of their events.
+
+    Of a whole range all events are among the changes, so only those around it are looked for.
+    """
+    known = columns("stitch_kept")
+    anew = "stitch_reach WHERE NOT behind"
+    # Where nobody needs any, nothing is looked through: the least of nothing would be 1970.
+    lowest = f"(SELECT fromUnixTimestamp64Nano(if(count() = 0, 9223372036854775807, min(lo)), 'UTC') FROM {anew})"
+    # The times of any version in reach first: so only rows at these are read in full, and their versions compared.
+    near = (
+        "SELECT timestamp FROM (SELECT timestamp, visitor_hash FROM session_event_rows"
+        f" PREWHERE timestamp >= {lowest}{f' AND NOT ({IN_RANGE})' if whole else ''}"
+        f" WHERE visitor_hash IN ({hashes(anew)})) AS e INNER JOIN"
+        f" (SELECT cityHash64({plain('visitor')}) AS visitor_hash, min(lo) AS lo, max(hi) AS hi FROM {anew}"
+        f" GROUP BY visitor_hash) AS r USING (visitor_hash) WHERE {AT} >= lo AND {AT} < hi"
+    )
+    kept = (
+        f"SELECT {KEY}, {TOLD}, content, false AS gone, false AS direct, {apart('visitor')} AS old_visitor,"
+        " session_id AS old_session_id, content AS old_content, old_visitor AS visitor FROM session_event_rows FINAL"
+        f" PREWHERE timestamp IN ({near}) WHERE ({KEY}) NOT IN (SELECT {KEY} FROM stitch_changes)"
+    )
+    return (
+        f"INSERT INTO stitch_kept ({known}) SELECT {known} FROM"
+        f" (SELECT k.* FROM ({kept}) AS k INNER JOIN (SELECT * FROM {anew}) AS r ON k.visitor = r.visitor"
+        f" WHERE {AT} >= lo AND {AT} < hi)"
+    )
+
+
+def standing() -> str:
+    """The sessions that stood there until now."""
+    told = ", ".join(SESSION)
+    lowest = "(SELECT fromUnixTimestamp64Nano(min(lo), 'UTC') FROM stitch_reach)"
+    return (
+        f"INSERT INTO stitch_standing ({told}, digest) SELECT {told}, digest FROM (SELECT {told}, digest"
+        f" FROM session_rows FINAL WHERE started_at >= {lowest} AND state = 'live'"
+        f" AND visitor_hash IN ({hashes('stitch_reach')})) AS s"
+        f" INNER JOIN stitch_reach AS r ON {apart('s.visitor')} = r.visitor"
+        " WHERE toUnixTimestamp64Nano(started_at) >= lo AND toUnixTimestamp64Nano(started_at) < hi"
+    )
