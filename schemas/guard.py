@@ -21,7 +21,8 @@ def build_guard(limits: Limits) -> msgspec.json.Decoder[Any]:
     key = Annotated[str, msgspec.Meta(max_length=limits.key_characters)]
     text = Annotated[str, msgspec.Meta(max_length=limits.string_characters)]
     integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-    value: Any = None | bool | integer | float | text
+    scalar: Any = None | bool | integer | float | text
+    value = scalar
     for _ in range(min(limits.nesting_levels, USUAL_LEVELS)):
-        value = None | bool | integer | float | text | list[value] | dict[key, value]
+        value = scalar | list[value] | dict[key, value]
     return msgspec.json.Decoder(list[dict[key, value]])

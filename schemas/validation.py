@@ -1,7 +1,7 @@
 """Validation of a block of events, the same at collect and at enrich.
 
 Compiled once, run on the whole block: a native guard reads it, and proves it plain and within the limits; one
-pydantic call then checks every event. Only events that one of the two refuses are read again, one by one, to name
+pydantic call then checks every event. Only events that one of the two refuses are looked at again, one by one, to name
 *every* fault with its location and a stable code.
 """
 
@@ -9,10 +9,10 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from pydantic import TypeAdapter, ValidationError, WrapValidator
+from pydantic import TypeAdapter, ValidationError
 
 from schemas.event import KNOWN, TIMESTAMP_PATTERN, ReadEvent, TimestampNumber, TimestampText, WireEvent
 from schemas.faults import Fault
@@ -48,13 +48,6 @@ class Checked(NamedTuple):
     repaired: dict[int, bytes]
 
 
-def _isolate(value: Any, handler: Any) -> Any:
-    try:
-        return handler(value)
-    except ValidationError as error:
-        return error
-
-
 class Validator:
     """Validates blocks of events against :class:`~schemas.event.WireEvent` and the given limits."""
 
@@ -62,7 +55,6 @@ class Validator:
         self._limits = limits or Limits()
         self._guard = build_guard(self._limits)
         self._all: TypeAdapter[Any] = TypeAdapter(list[ReadEvent])
-        self._block = TypeAdapter(list[Annotated[WireEvent, WrapValidator(_isolate)]])
         self._one: TypeAdapter[Any] = TypeAdapter(WireEvent)
         self._time: TypeAdapter[Any] = TypeAdapter(TimestampText | TimestampNumber)
 
@@ -79,7 +71,7 @@ class Validator:
         refused = self._refused(events)
         for index, event in enumerate(events):
             if index in refused:
-                self._settle(checked, index, self._judged(lines[index]), lines[index])
+                self._settle(checked, index, self._validated(event), lines[index])
             elif _usual(event):
                 checked.events[index] = event
             else:
@@ -111,13 +103,10 @@ class Validator:
             return {int(detail["loc"][0]) for detail in details}
         return set()
 
-    def _judged(self, line: bytes) -> Any:
-        """A plain event's fields, or pydantic's error."""
-        return self._block.validate_json(b"[" + line + b"]")[0]
-
     def _check_alone(self, checked: Checked, index: int, line: bytes) -> None:
-        if len(line) <= self._limits.event_bytes and self._read([line]) is not None:
-            self._settle(checked, index, self._judged(line), line)
+        read = self._read([line]) if len(line) <= self._limits.event_bytes else None
+        if read is not None:
+            self._settle(checked, index, self._validated(read[0]), line)
             return
         inspected = inspect(line, self._limits)
         faults = list(inspected.faults)
@@ -136,6 +125,7 @@ class Validator:
             checked.repaired[index] = inspected.text
 
     def _validated(self, value: dict[str, Any]) -> Any:
+        """A read event's fields, or pydantic's error."""
         try:
             return self._one.validate_python(value)
         except ValidationError as error:
