@@ -22,7 +22,7 @@ def build_guard(limits: Limits) -> msgspec.json.Decoder[Any]:
     text = Annotated[str, msgspec.Meta(max_length=limits.string_characters)]
     integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
     scalar: Any = None | bool | integer | float | text
-    value = scalar
+    value: Any = scalar
     for _ in range(min(limits.nesting_levels, USUAL_LEVELS)):
         value = scalar | list[value] | dict[key, value]
     return msgspec.json.Decoder(list[dict[key, value]])

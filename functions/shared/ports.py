@@ -1,12 +1,14 @@
 """What the services need from the outside, as small protocols. Adapters implement them; wiring chooses."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from functions.shared.domain.notification import Notification
-from functions.shared.domain.rates import Allowance
-from functions.shared.domain.series import SeriesTable
-from schemas.rows import Delivery, LedgerRow
+# Each stage imports the ports, and few of what they speak of.
+if TYPE_CHECKING:
+    from functions.shared.domain.notification import Notification
+    from functions.shared.domain.rates import Allowance
+    from functions.shared.domain.series import SeriesTable
+    from schemas.rows import Delivery, LedgerRow
 
 
 class Message(NamedTuple):
@@ -150,7 +152,7 @@ class WriteReport(NamedTuple):
 class EventStore(Protocol):
     """Where enriched events are recorded, so that of all deliveries of an event exactly one counts."""
 
-    def record(self, deliveries: Sequence[Delivery], parts: Sequence[LedgerRow] = ()) -> WriteReport:
+    def record(self, deliveries: "Sequence[Delivery]", parts: "Sequence[LedgerRow]" = ()) -> WriteReport:
         """Write processed rows, then raw rows; idempotent, and safe beside other writers of the same events.
 
         ``parts`` are the messages' outcomes for the ledger, but for what became of their events, which is filled in.
@@ -158,7 +160,7 @@ class EventStore(Protocol):
         """
         ...
 
-    def forget(self, deliveries: Sequence[Delivery]) -> None:
+    def forget(self, deliveries: "Sequence[Delivery]") -> None:
         """Remove the rows of deliveries from wherever they were recorded, and say so to the ledger and the batches.
 
         Raises :class:`~functions.shared.errors.StoreUnavailable`; then nothing may be acknowledged.
@@ -176,7 +178,7 @@ class SeriesStore(Protocol):
     All raise :class:`~functions.shared.errors.StoreUnavailable` when the store is away; the next call tries anew.
     """
 
-    def write(self, table: SeriesTable, rows: Sequence[Sequence[Any]]) -> None:
+    def write(self, table: "SeriesTable", rows: Sequence[Sequence[Any]]) -> None:
         """Keep the rows, each in the order of the table's columns; when it returns, they outlive a crash of the store.
 
         Idempotent: after an error, write the same again. Raises :class:`~functions.shared.errors.StoreRefused`
@@ -184,11 +186,11 @@ class SeriesStore(Protocol):
         """
         ...
 
-    def write_lines(self, table: SeriesTable, lines: bytes) -> None:
+    def write_lines(self, table: "SeriesTable", lines: bytes) -> None:
         """Keep rows that are lines already (:mod:`functions.shared.domain.lines`), as :meth:`write` keeps them."""
         ...
 
-    def await_visible(self, *tables: SeriesTable) -> None:
+    def await_visible(self, *tables: "SeriesTable") -> None:
         """Return once queries see all that was written before the call."""
         ...
 
@@ -208,7 +210,7 @@ class SeriesStore(Protocol):
 class AlertSink(Protocol):
     """Where people or machines are told of alerts. The same notification may come twice, under the same id."""
 
-    def send(self, told: Notification) -> None:
+    def send(self, told: "Notification") -> None:
         """Return once it was taken.
 
         Raises :class:`~functions.shared.errors.SinkUnavailable`, or :class:`~functions.shared.errors.SinkRefused` when
@@ -231,11 +233,11 @@ class Probe(NamedTuple):
 class Counters(Protocol):
     """Counts against limits. Raises :class:`~functions.shared.errors.LimiterUnavailable` when nobody counts."""
 
-    def take(self, what: str, limit: int, window_seconds: int, cost: int) -> Allowance:
+    def take(self, what: str, limit: int, window_seconds: int, cost: int) -> "Allowance":
         """Take ``cost`` from what ``what`` may have in any window of so long, all of it or none."""
         ...
 
-    def spend(self, what: str, limit: int, window_seconds: int, cost: int) -> Allowance:
+    def spend(self, what: str, limit: int, window_seconds: int, cost: int) -> "Allowance":
         """Take ``cost`` from what ``what`` may have at all, all of it or none; forgotten after so long."""
         ...
 

@@ -11,15 +11,11 @@ from functions.shared.observe import Observer
 from functions.shared.settings import (
     AlertSettings,
     CollectSettings,
-    EnrichSettings,
     KeySettings,
     LimitSettings,
-    MeasureSettings,
-    PrivacySettings,
     QueueSettings,
     S,
     SeriesSettings,
-    ServeSettings,
     StoreSettings,
     load,
 )
@@ -51,6 +47,8 @@ if TYPE_CHECKING:
     from functions.shared.adapters.clickhouse_reader import ClickHouseReader
     from functions.shared.gate import Gate
     from functions.shared.ports import AlertSink, DeadMessages, Depth, KeySource, Queue, SeriesStore, Tallies
+    from functions.shared.settings.enrich import EnrichSettings
+    from functions.shared.settings.measure import MeasureSettings
     from functions.shared.throttle import Throttle
     from schemas.owned.judging import Judge as SchemaJudge
     from schemas.rows import LedgerRow
@@ -231,6 +229,7 @@ def enrich_service() -> "EnrichService":
     from functions.shared.adapters import geo_mmdb
     from functions.shared.adapters.clickhouse_suppressions import ClickHouseSuppressions
     from functions.shared.adapters.clickhouse_tables import ClickHouseTables
+    from functions.shared.settings.enrich import EnrichSettings
     from schemas.validation import Validator
 
     settings = settings_of(EnrichSettings)
@@ -252,7 +251,7 @@ def enrich_service() -> "EnrichService":
     )
 
 
-def _salts(settings: EnrichSettings) -> "Salts | None":
+def _salts(settings: "EnrichSettings") -> "Salts | None":
     """The days' salts, where visitors are told by the day."""
     if settings.privacy_visitors != "daily":
         return None
@@ -261,7 +260,7 @@ def _salts(settings: EnrichSettings) -> "Salts | None":
     return ClickHouseSalts(settings, time.time_ns, os.urandom)
 
 
-def _schema_judge(settings: EnrichSettings) -> "SchemaJudge":
+def _schema_judge(settings: "EnrichSettings") -> "SchemaJudge":
     """What events are held to, read once; a mistake in it stops the function from starting."""
     from pathlib import Path
 
@@ -279,6 +278,7 @@ def _schema_judge(settings: EnrichSettings) -> "SchemaJudge":
 def drain() -> "Drain":
     """The drain of the queue that ``WEIR_QUEUE`` names."""
     from functions.enrich.drain import Drain
+    from functions.shared.settings.enrich import EnrichSettings
 
     settings = settings_of(EnrichSettings)
     waiting = queue(settings, settings.max_attempts)
@@ -289,6 +289,7 @@ def drain() -> "Drain":
 def slow_drain() -> "Drain | None":
     """The drain of the slow lane, where it is a queue of its own."""
     from functions.enrich.drain import Drain
+    from functions.shared.settings.enrich import EnrichSettings
 
     settings = settings_of(EnrichSettings)
     if settings.queue != "nats":
@@ -298,8 +299,10 @@ def slow_drain() -> "Drain | None":
 
 
 @cache
-def measure_settings() -> MeasureSettings:
+def measure_settings() -> "MeasureSettings":
     """The settings of measure."""
+    from functions.shared.settings.measure import MeasureSettings
+
     return settings_of(MeasureSettings)
 
 
@@ -367,7 +370,7 @@ def measure_service(at_once: bool = False) -> "MeasureService":
 
 
 @cache
-def keeper(settings: MeasureSettings) -> "Keeper":
+def keeper(settings: "MeasureSettings") -> "Keeper":
     """Takes tallies to the ledger. Over SQS they travel with the events, and enrich writes them down."""
     from functions.measure.ledger.keeper import Keeper
     from functions.shared.adapters.no_tallies import NoTallies
@@ -380,7 +383,7 @@ def keeper(settings: MeasureSettings) -> "Keeper":
     return Keeper(waiting, _noting(settings), time.time_ns)
 
 
-def _noting(settings: MeasureSettings) -> "Callable[[Sequence[LedgerRow]], None]":
+def _noting(settings: "MeasureSettings") -> "Callable[[Sequence[LedgerRow]], None]":
     """What writes into the ledger."""
     from functions.enrich.refusal import note_all
     from functions.shared.adapters.clickhouse_tables import ClickHouseTables
@@ -544,6 +547,7 @@ def erasures() -> "Erasures":
     """Who is to be forgotten."""
     from functions.measure.erasing.erasures import Bounds, Erasures
     from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
+    from functions.shared.settings.privacy import PrivacySettings
 
     settings, privacy = settings_of(StoreSettings), settings_of(PrivacySettings)
     return Erasures(
@@ -588,6 +592,7 @@ def analytics_service() -> "AnalyticsService":
     """Serve's answers about what the batches computed, from ClickHouse and QuestDB."""
     from functions.measure.metrics.definitions import load as definitions
     from functions.serve.analytics import AnalyticsService
+    from functions.shared.settings.serve import ServeSettings
 
     settings = settings_of(ServeSettings)
     return AnalyticsService(
@@ -604,6 +609,7 @@ def serve_service() -> "ServeService":
     """Serve, reading from ClickHouse."""
     from functions.serve.service import ServeService
     from functions.serve.views import probing
+    from functions.shared.settings.serve import ServeSettings
 
     settings = settings_of(ServeSettings)
     reader = _reader(settings, settings.query_timeout_seconds)

@@ -11,7 +11,8 @@ import pytest
 
 from functions.shared.adapters.clickhouse_tables import ClickHouseTables
 from functions.shared.errors import Misconfigured
-from functions.shared.settings import EnrichSettings, StoreSettings, load
+from functions.shared.settings import StoreSettings, load
+from functions.shared.settings.enrich import EnrichSettings
 from infra.clickhouse.migrate import render
 
 ROOT = Path(__file__).parents[2]

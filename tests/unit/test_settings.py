@@ -14,12 +14,12 @@ from functions.shared.edge import Request
 from functions.shared.errors import Misconfigured
 from functions.shared.settings import (
     CollectSettings,
-    PrivacySettings,
     QueueSettings,
     SeriesSettings,
     StoreSettings,
     load,
 )
+from functions.shared.settings.privacy import PrivacySettings
 
 REGION = "eu-west-1"
 MISSING = f"arn:aws:ssm:{REGION}:123456789012:parameter/weir/none"

@@ -5,9 +5,11 @@ received = stored + failed + duplicate + erased + dropped + dead + in flight: of
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from schemas.rows import LedgerRow
+# Collect needs a word of this module, and no rows.
+if TYPE_CHECKING:
+    from schemas.rows import LedgerRow
 
 # A reason of ``dropped`` that is none: the broker held the same message already.
 RESENT = "duplicate"
@@ -31,7 +33,7 @@ class Account(NamedTuple):
         return Account._make([*added, dict(Counter(self.dropped) + Counter(other.dropped))])
 
 
-def account(rows: Iterable[LedgerRow], erased: Iterable[int] = (), dead: Iterable[int] = ()) -> Account:
+def account(rows: "Iterable[LedgerRow]", erased: Iterable[int] = (), dead: Iterable[int] = ()) -> Account:
     """Of one request, from all its rows in any order, each as often as it likes. ``dead``: the places given up."""
     told = list(rows)
     known = _places(row for row in told if row.kind in ("tally", "outcome"))
@@ -57,7 +59,7 @@ def account(rows: Iterable[LedgerRow], erased: Iterable[int] = (), dead: Iterabl
     )
 
 
-def _places(rows: Iterable[LedgerRow]) -> set[int]:
+def _places(rows: "Iterable[LedgerRow]") -> set[int]:
     """A replay may bring a part of what was one message."""
     return {place for row in rows for place in range(row.first_index, row.first_index + row.events)}
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from functions.shared.domain import consent, privacy, visitors, webhooks
+from functions.shared.domain import consent, webhooks
 from functions.shared.errors import Misconfigured
 from schemas.limits import Limits
 
@@ -19,8 +19,6 @@ REFERENCE = "_SECRET"
 _DEFAULT = Limits()
 Positive = Annotated[int, Field(gt=0)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
-# A shorter secret could be found by trying, from the hash of a value that is known.
-_SECRET_CHARACTERS = 16
 
 
 class _Settings(BaseModel):
@@ -80,46 +78,6 @@ class ConsentSettings(_Settings):
     privacy_consent: consent.Mode = "off"
 
 
-class PrivacySettings(ConsentSettings):
-    """What of a person is stored: of addresses, and of what is declared by path (docs/privacy.md).
-
-    The days are for how long the queue and backups may still hold what was erased; receipts name the date.
-    """
-
-    privacy_address: privacy.AddressMode = "kept"
-    privacy_visitors: visitors.Mode = "sent"
-    privacy_properties: str = ""
-    privacy_consent_properties: str = ""
-    privacy_secret: Annotated[str, Field(repr=False, validate_default=True)] = ""
-    privacy_stream_days: Days = 14
-    privacy_backup_days: Days = 30
-
-    @field_validator("privacy_properties", "privacy_consent_properties")
-    @classmethod
-    def _are_rules(cls, value: str) -> str:
-        privacy.parse(value)
-        return value
-
-    @field_validator("privacy_secret")
-    @classmethod
-    def _is_long_enough(cls, value: str, others: ValidationInfo) -> str:
-        texts = (others.data.get(name, "") for name in ("privacy_properties", "privacy_consent_properties"))
-        rules = [rule for text in texts for rule in privacy.parse(text)]
-        if any(rule.action == "hash" for rule in rules) and len(value) < _SECRET_CHARACTERS:
-            raise ValueError(f"what is to be hashed needs a secret of {_SECRET_CHARACTERS} characters or more")
-        return value
-
-    def redactor(self) -> privacy.Redactor:
-        """The rules as they are applied."""
-        return privacy.Redactor(
-            self.privacy_address,
-            privacy.parse(self.privacy_properties),
-            self.privacy_secret,
-            self.privacy_consent,
-            privacy.parse(self.privacy_consent_properties),
-        )
-
-
 class KeySettings(_Settings):
     """Where the keys are kept: a file, a secret (an ARN or a parameter's name), NATS, or this very setting.
 
@@ -167,18 +125,6 @@ class CollectSettings(QueueSettings, StoreSettings, ConsentSettings):
         return Limits(**{name: getattr(self, f"limit_{name}") for name in asdict(_DEFAULT)})
 
 
-class EnrichSettings(CollectSettings, PrivacySettings):
-    """The settings of enrich: the same limits as collect, the reference data, and what may be stored.
-
-    Without ``schemas_path`` events are held to the schemas that are packed with the function.
-    """
-
-    geo_path: str = ""
-    schemas_path: str = ""
-    measures: str = "amount,price,quantity,duration_ms,value"
-    max_attempts: Positive = 5
-
-
 class AlertSettings(_Settings):
     """Which rules there are, and by which routes people are told; a route that is not set is none."""
 
@@ -189,32 +135,6 @@ class AlertSettings(_Settings):
     alerts_webhook_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 5.0
     alerts_file: str = ""
     alerts_give_up_seconds: Positive = 21_600
-
-
-class MeasureSettings(QueueSettings, StoreSettings, SeriesSettings, AlertSettings, PrivacySettings):
-    """The settings of measure. A session ends after a pause, and at a length; the rest bounds a step and a run.
-
-    Metrics follow what changes as far as the horizon, counted from the newest event; a rebuild goes further.
-    """
-
-    session_gap_seconds: Positive = 1_800
-    session_longest_seconds: Positive = 86_400
-    measure_horizon_days: Annotated[int, Field(gt=0, le=36_500)] = 30
-    measure_step_events: Positive = 1_000_000
-    measure_run_seconds: Positive = 240
-    measure_lease_seconds: Annotated[float, Field(gt=0)] = 30.0
-    # Dead letters that were resolved go after so many days; 0 is never. Others stay.
-    retention_resolved_days: Days = 30
-    replay_run_seconds: Annotated[int, Field(ge=0)] = 40
-    anomaly_settle_seconds: Annotated[int, Field(ge=0)] = 120
-    anomaly_again_seconds: Annotated[int, Field(ge=0)] = 600
-
-
-class ServeSettings(QueueSettings, StoreSettings, SeriesSettings):
-    """The settings of serve."""
-
-    page_bytes: Positive = 4 * 1024 * 1024
-    query_timeout_seconds: Annotated[float, Field(gt=0)] = 20.0
 
 
 S = TypeVar("S", bound=_Settings)
