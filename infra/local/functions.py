@@ -28,7 +28,7 @@ _BUCKET = "weir-artifacts"
 _TEMPLATE = "template.yaml"
 _POLL_SECONDS = 0.05
 _DEPLOY_SECONDS = 60.0
-_INPUTS = ("functions", "schemas", "template.yaml", "infra/local/packaging.py")
+_INPUTS = ("functions", "schemas", "template.yaml", "infra/local/packaging.py", "infra/local/exchanges.py")
 # As many as the front door lets in at once: a request that finds all workers busy waits a second for a new one.
 _WORKERS = {"collect": 3}
 _FUNCTION = "AWS::Serverless::Function"

@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.local import state
+from infra.local import exchanges, state
 from infra.local.paths import ROOT, tool
 
 STAGES = ("collect", "enrich", "measure", "serve")
@@ -47,11 +47,6 @@ _NEVER_LOADED: Mapping[str, tuple[str, ...]] = {
     "redis": tuple(f"commands/{module}" for module in ("bf", "graph", "json", "search", "timeseries", "vectorset")),
 }
 _STAYS = {"__init__.py", "jmespath_utils"}
-# Pydantic looks for plugins when a model is built, which loads importlib.metadata and with it email, csv and zipfile:
-# a tenth of collect's cold start, for plugins that no package brings.
-_REPLACED: Mapping[str, str] = {
-    "pydantic/plugin/_loader.py": "def get_plugins():\n    return ()\n",
-}
 # The list of hashes by which an installer would remove a package.
 _UNREAD = {"RECORD"}
 # Sources that were compiled, and what only type checkers read.
@@ -103,7 +98,8 @@ def install_dependencies(stage: str, root: Path = ROOT) -> Path:
     requirements = root / "requirements" / f"{stage}.txt"
     platform = os.environ.get(PLATFORM_VARIABLE) or LAMBDA_PLATFORM
     text = needed(requirements.read_text())
-    told = f"{platform}\n{sys.version}\n{_NEVER_LOADED}{_STAYS}{_REPLACED}{_UNREAD}{_SOURCES}\n{text}"
+    ours = "".join(Path(module).read_text() for module in (__file__, exchanges.__file__))
+    told = f"{platform}\n{sys.version}\n{ours}\n{text}"
     key = hashlib.sha256(told.encode()).hexdigest()[:16]
     shelf = root / ".weir" / "build"
     target = shelf / f"{stage}-{key}"
@@ -121,7 +117,7 @@ def _make(text: str, stage: str, platform: str, target: Path) -> None:
         fresh = Path(temporary) / "packages"
         _install(text, fresh, platform)
         _trim(fresh)
-        _replace(fresh)
+        exchanges.exchange(fresh)
         _compile(fresh)
         _drop_older(shelf, stage)
         fresh.rename(target)
@@ -181,15 +177,6 @@ def _trim(packages: Path) -> None:
     for entry in packages.rglob("*"):
         if (entry.suffix in _SOURCES or entry.name in _UNREAD) and entry.is_file():
             entry.unlink()
-
-
-def _replace(packages: Path) -> None:
-    """Exchange modules that cost a cold start and do nothing here. Fails where a package no longer has one."""
-    for name, text in _REPLACED.items():
-        module = packages / name
-        if module.parents[1].is_dir():
-            module.read_bytes()
-            module.write_text(text)
 
 
 def _remove(entry: Path) -> None:

@@ -38,13 +38,25 @@ MAY_LOAD = {
 }
 # What costs a cold start some milliseconds each, most of it Python's own, and may not come back where it is gone.
 TOO_DEAR = {
-    "collect": {"http", "multiprocessing", "tomllib", "xml"},
-    "enrich": {"asyncio", "http", "xml"},
-    "measure": {"multiprocessing", "xml"},
+    "collect": {
+        "functions.shared.domain.notification",
+        "functions.shared.domain.privacy",
+        "functions.shared.domain.series",
+        "functions.shared.settings.measure",
+        "http",
+        "multiprocessing",
+        "nats.js.api",
+        "schemas.rows",
+        "tomllib",
+        "xml",
+    },
+    "enrich": {"asyncio", "functions.shared.settings.measure", "http", "xml"},
+    "measure": {"multiprocessing", "nats.js.api", "xml"},
     "serve": {
         "asyncio",
         "email",
         "functions.serve.openapi",
+        "functions.shared.settings.measure",
         "http",
         "importlib.metadata",
         "multiprocessing",
@@ -92,9 +104,23 @@ def test_a_cold_start_does_without_what_is_dear(packages: Path, stage: str) -> N
 def test_a_function_on_sqs_does_not_load_boto3(packages: Path) -> None:
     # Botocore and what it needs are of Lambda's own runtime.
     asked = "from functions.shared.adapters import sqs_queue; import sys; print('boto3' in sys.modules)"
-    path = f"import sys; sys.path.insert(0, {str(packages / 'collect')!r}); "
+    assert _told(packages / "collect", asked) == "False"
+
+
+def test_who_asks_the_client_of_nats_for_jetstream_gets_it(packages: Path) -> None:
+    asked = (
+        "from nats.aio.client import Client; import nats.js, sys; early = 'nats.js.client' in sys.modules;"
+        " context = Client().jetstream(); from nats.js import JetStreamManager, api;"
+        " print(early, isinstance(context, JetStreamManager), api.Header.STATUS.value, hasattr(nats.js, 'absent'))"
+    )
+    assert _told(packages / "collect", asked) == "False True Status False"
+
+
+def _told(package: Path, asked: str) -> str:
+    """What a program prints over the package, before all else that is installed."""
+    path = f"import sys; sys.path.insert(0, {str(package)!r}); "
     done = subprocess.run([sys.executable, "-c", path + asked], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    return done.stdout.strip()
 
 
 def _loaded(packages: Path, stage: str) -> set[str]:
