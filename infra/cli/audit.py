@@ -27,6 +27,8 @@ def audit(
     What the broker acknowledged, what was recorded, and what stands are compared minute by minute and key by key; where
     they differ, event by event. Exit status 1 when something differs.
 
+    What came in the last five minutes may be on its way still, so it is looked at only where --to says so.
+
     It works on the store that WEIR_CLICKHOUSE_URL names, that of `weir up` unless said otherwise. The ledger goes back
     30 days.
 
@@ -44,7 +46,10 @@ def audit(
         if as_json:
             client.show_json(_document(first, last, done))
         else:
-            _show(done)
+            _show(first, last, done)
+            if not until:
+                print(_not_yet())
+            _name(done)
         if done.findings:
             raise typer.Exit(1)
 
@@ -71,14 +76,13 @@ def _run(since: int, until: int, most: int) -> Audited:
     import sys
 
     from functions.measure.ledger import audit
-    from functions.shared.domain import instants
     from functions.shared.errors import Misconfigured, Retry
     from functions.shared.wiring import measured_store
     from infra.cli import client
 
     def tell(at: int) -> None:
         if sys.stderr.isatty():
-            print(f"up to {instants.to_text(at * instants.SECOND)}", file=sys.stderr)
+            print(f"up to {_time(at)}", file=sys.stderr)
 
     try:
         return audit.audit(measured_store(), since, until, most, tell)
@@ -88,17 +92,20 @@ def _run(since: int, until: int, most: int) -> Audited:
         raise client.CommandError(str(error)) from error
 
 
-def _document(since: int, until: int, done: Audited) -> dict[str, Any]:
+def _time(seconds: int) -> str:
     from functions.shared.domain import instants
 
-    def at(seconds: int) -> str:
-        return instants.to_text(seconds * instants.SECOND)
+    return instants.to_text(seconds * instants.SECOND)
 
-    findings = [{**one._asdict(), "minute": at(one.minute), "event_id": one.event_id or None} for one in done.findings]
+
+def _document(since: int, until: int, done: Audited) -> dict[str, Any]:
+    findings = [
+        {**one._asdict(), "minute": _time(one.minute), "event_id": one.event_id or None} for one in done.findings
+    ]
     account = {**done.account._asdict(), "dropped": dict(done.account.dropped)}
     return {
-        "from": at(since),
-        "to": at(until),
+        "from": _time(since),
+        "to": _time(until),
         "account": account,
         "untallied": done.untallied,
         "findings": findings,
@@ -106,21 +113,34 @@ def _document(since: int, until: int, done: Audited) -> dict[str, Any]:
     }
 
 
-def _show(done: Audited) -> None:
-    from functions.measure.ledger.audit import MEANING
-    from functions.shared.domain import instants
-
+def _show(since: int, until: int, done: Audited) -> None:
     one, dropped = done.account, sum(done.account.dropped.values())
+    print(f"from {_time(since)} to {_time(until)}:")
     print(
         f"{one.received:,} received = {one.stored:,} stored + {one.failed:,} failed + {one.duplicate:,} duplicates"
         f" + {one.erased:,} erased + {dropped:,} dropped + {one.dead:,} dead + {one.in_flight:,} in flight"
     )
     if done.untallied:
         print(f"of {done.untallied:,} only those who recorded them tell: their tallies are on the way, or were lost")
+
+
+def _not_yet() -> str:
+    """Without it an account of nothing reads as if all had been looked at."""
+    import time
+
+    from functions.shared.domain.minutes import MINUTE_SECONDS
+
+    ends = (int(time.time()) // MINUTE_SECONDS + 1) * MINUTE_SECONDS
+    return f"what came since is not looked at, as it may be on its way still: weir audit --to {_time(ends)} does"
+
+
+def _name(done: Audited) -> None:
+    from functions.measure.ledger.audit import MEANING
+
     for finding in done.findings:
-        minute = instants.to_text(finding.minute * instants.SECOND)
         event = finding.event_id or "an event of unknown id"
-        print(f"{minute} {event}: {MEANING[finding.kind]} (batch {finding.batch_id}, place {finding.batch_index})")
+        place = f"batch {finding.batch_id}, place {finding.batch_index}"
+        print(f"{_time(finding.minute)} {event}: {MEANING[finding.kind]} ({place})")
     if not done.findings:
         print("everything is where the ledger says")
     elif not done.complete:

@@ -70,6 +70,7 @@ def test_the_lines_on_trust_end_with_a_balance_and_a_receipt(stack: Stack, tmp_p
     assert re.search(r"sent ([12]), stored \1, failed again 0", done.stdout), done.stdout + done.stderr
     receipt = (tmp_path / "receipt.txt").read_text()
     assert re.search(r"^raw_events +2 +0$", receipt, re.MULTILINE), receipt
+    assert re.search(r"^[1-9]\d* received = ", done.stdout, re.MULTILINE), done.stdout
     assert done.stdout.rstrip().endswith("everything is where the ledger says")
 
 

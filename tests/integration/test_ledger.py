@@ -2,16 +2,17 @@
 
 import json
 import random
+import re
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import clickhouse_connect
 import pytest
 import typer
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from functions.enrich.recording import Recorder
 from functions.enrich.tables import Place
@@ -288,27 +289,51 @@ def test_an_audit_names_the_places_of_what_was_never_recorded(engine: ClickHouse
     ]
 
 
+@pytest.fixture
+def run_command(engine: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+    """`weir audit` with these options."""
+    monkeypatch.setenv("WEIR_CLICKHOUSE_URL", engine.url)
+    app = typer.Typer()
+    command.register(app)
+    wiring.measure_settings.cache_clear()
+    wiring.measured_store.cache_clear()
+    yield lambda *options: CliRunner().invoke(app, list(options))
+    wiring.measure_settings.cache_clear()
+    wiring.measured_store.cache_clear()
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_the_command_ends_with_1_when_an_event_is_not_where_it_should_be(
-    engine: ClickHouse, tables: ClickHouseTables, monkeypatch: pytest.MonkeyPatch, lost: bool
+    tables: ClickHouseTables, run_command: Callable[..., Result], lost: bool
 ) -> None:
     one = delivery(key_id="live_a")
     part = LedgerRow(SINCE, "live_a", one.raw.batch_id, NOW, 0, "outcome", 1)
     Recorder(tables, lambda: str(uuid.uuid4())).record([one], [part])
     if lost:
         tables.remove(tables.rows([Place(one.raw.event_id, NOW)]))
-    monkeypatch.setenv("WEIR_CLICKHOUSE_URL", engine.url)
-    wiring.measure_settings.cache_clear()
-    wiring.measured_store.cache_clear()
-    app = typer.Typer()
-    command.register(app)
-    done = CliRunner().invoke(app, ["--json"])
-    wiring.measure_settings.cache_clear()
-    wiring.measured_store.cache_clear()
+    done = run_command("--json")
     told = json.loads(done.stdout)
     named = [(one["kind"], one["event_id"]) for one in told["findings"]]
     assert (done.exit_code, named) == (int(lost), [("missing", one.raw.event_id)] if lost else [])
     assert told["account"]["received"] == 1
+
+
+def test_the_command_says_what_it_has_not_looked_at_and_how_to_look(
+    tables: ClickHouseTables, run_command: Callable[..., Result]
+) -> None:
+    just_now = time.time_ns()
+    one = delivery(received_at=just_now, timestamp=just_now, key_id="live_a")
+    part = LedgerRow(minutes.of(just_now), "live_a", one.raw.batch_id, just_now, 0, "outcome", 1)
+    Recorder(tables, lambda: str(uuid.uuid4())).record([one], [part])
+    before = run_command()
+    asked = re.search(r"is not looked at, .*: weir audit (--to \S+) does$", before.stdout, re.MULTILINE)
+    assert asked, before.stdout
+    assert re.match(r"from \S+Z to \S+Z:\n0 received ", before.stdout)
+    after = run_command(*asked[1].split())
+    assert "\n1 received = 1 stored " in after.stdout
+    assert "not looked at" not in after.stdout
+    for done in (before, after):
+        assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "everything is where the ledger says")
 
 
 @pytest.mark.parametrize("given", [["--from", "yesterday"], ["--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01"]])
