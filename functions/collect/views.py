@@ -28,7 +28,8 @@ def collect(source: Any, operation: str) -> Answer:
     )(source)
     counts |= outcome_counts(answer.status)
     spent = {"handle": round((perf_counter() - started) * 1000, 3)}
-    observer("collect").invocation(operation, answer.headers["X-Request-Id"], counts, spent, answer.status)
+    request_id = answer.headers["X-Request-Id"]
+    observer("collect").invocation(operation, request_id, counts, spent, answer.status, answer.refused_key)
     return answer
 
 

@@ -13,7 +13,7 @@ from threading import Lock
 import msgspec
 
 from functions.serve.formats import TRANSPORT_BYTES, transport_size
-from functions.shared.edge import JSON, Answer, Request
+from functions.shared.edge import JSON, Answer, Request, outcome_counts
 from functions.shared.errors import BadRequest
 from functions.shared.observe import Observer
 
@@ -115,6 +115,8 @@ class Watched:
 
         return looked_at
 
-    def observe(self, operation: str, request_id: str, milliseconds: float, status: int) -> None:
+    def observe(self, operation: str, request_id: str, milliseconds: float, answer: Answer) -> None:
         """Write the line."""
-        self._observer.invocation(operation, request_id, self._counts, {"handle": round(milliseconds, 3)}, status)
+        counts = self._counts | outcome_counts(answer.status)
+        spent = {"handle": round(milliseconds, 3)}
+        self._observer.invocation(operation, request_id, counts, spent, answer.status, answer.refused_key)

@@ -20,7 +20,7 @@ from functions.shared.credentials import BETWEEN
 from functions.shared.domain import rates
 from functions.shared.domain.keys import NOBODY, Environment, Key
 from functions.shared.domain.rates import Allowance
-from functions.shared.errors import BadRequest, Misconfigured, Reject, Retry
+from functions.shared.errors import BadRequest, Misconfigured, Reject, Retry, WeirError
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -31,7 +31,7 @@ _NOT_LET_IN = {401: "requests_refused", 403: "requests_refused", 429: "requests_
 # Of these a request may carry one, and is not to be read by another of several than its gateway reads.
 _ONCE = ("authorization", "x-api-key", "origin")
 
-Observe = Callable[[str, str, float, int], None]
+Observe = Callable[[str, str, float, "Answer"], None]
 Report = Callable[[str, BaseException], None]
 
 _log = logging.getLogger("weir.edge")
@@ -112,11 +112,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer, free of any framework."""
+    """One HTTP answer, free of any framework. ``refused_key`` is for the log: whose request was not let in."""
 
     status: int
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    refused_key: str = ""
 
 
 def as_json(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
@@ -184,7 +185,7 @@ def answering(
 
     The wrapped handler takes the framework's request or a :class:`Request`. ``admit`` lets a request pass, or raises.
     ``observe`` is told the name, the
-    request's id, the milliseconds it took, and the status; ``report`` of errors that nobody raised on purpose. Each
+    request's id, the milliseconds it took, and the answer; ``report`` of errors that nobody raised on purpose. Each
     answer carries ``X-Request-Id``.
     """
 
@@ -192,17 +193,20 @@ def answering(
         started = time.perf_counter()
         request_id = str(uuid.uuid4())
         allowances: tuple[Allowance, ...] = ()
+        key_id = ""
         try:
             request = source if isinstance(source, Request) else Request.of(source)
             request_id = request.request_id or request_id
             request = admit(request)
-            allowances = request.allowances
+            allowances, key_id = request.allowances, request.key.key_id
             answer = handler(request)
         except Exception as error:  # noqa: BLE001  the loop of a request: whatever it was, the client is told
             answer = from_error(error, request_id, report)
+            key_id = key_id or (error.key_id if isinstance(error, WeirError) else "")
         headers = {"X-Request-Id": request_id, **rates.headers(allowances), **answer.headers}
-        observe(name, request_id, (time.perf_counter() - started) * 1000, answer.status)
-        return Answer(answer.status, answer.body, headers)
+        answer = Answer(answer.status, answer.body, headers, key_id if answer.status in _NOT_LET_IN else "")
+        observe(name, request_id, (time.perf_counter() - started) * 1000, answer)
+        return answer
 
     return respond
 

@@ -30,7 +30,9 @@ from typing import Any
 
 
 class WeirError(Exception):
-    """The root of every error raised on purpose."""
+    """The root of every error raised on purpose. ``key_id``: whose request it refuses, where that is for the log."""
+
+    key_id = ""
 
 
 class Reject(WeirError):

@@ -9,6 +9,10 @@ Unit = Literal["Count", "Milliseconds", "Seconds"]
 NAMESPACE = "Weir"
 # The one dimension: the stage that tells it.
 DIMENSION = "service"
+# Whose key was refused stands beside these in their line, and is no dimension: CloudWatch asks for money by each value
+# of one, and there is no end of keys. Ids of known keys alone, and nothing of whoever uses them.
+KEY = "key_id"
+BY_KEY = frozenset({"RequestsRefused", "RequestsLimited", "EventsDropped"})
 
 
 class Metric(NamedTuple):

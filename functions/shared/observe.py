@@ -10,9 +10,8 @@ from typing import IO
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from functions.shared.edge import outcome_counts
 from functions.shared.errors import Misconfigured
-from functions.shared.metric_names import NAMESPACE, UNITS
+from functions.shared.metric_names import KEY, NAMESPACE, UNITS
 
 
 class Observer:
@@ -31,28 +30,24 @@ class Observer:
         counts: Mapping[str, int],
         step_ms: Mapping[str, float],
         status: int = 0,
+        refused_key: str = "",
     ) -> None:
         """The line of an invocation: what it was asked, what came of it, and the milliseconds of each step."""
-        self._logger.info(
-            operation,
-            extra={"request_id": request_id, "status": status, "counts": dict(counts), "step_ms": dict(step_ms)},
-        )
+        told = {"request_id": request_id, "status": status, "counts": dict(counts), "step_ms": dict(step_ms)}
+        self._logger.info(operation, extra=told | ({KEY: refused_key} if refused_key else {}))
         measured = {_metric_name(name): float(count) for name, count in counts.items()}
         measured |= {_metric_name(name) + "Time": milliseconds for name, milliseconds in step_ms.items()}
-        self.gauges(measured)
+        self.gauges(measured, refused_key)
 
-    def gauges(self, values: Mapping[str, float]) -> None:
-        """How things stand, by the names of metrics."""
+    def gauges(self, values: Mapping[str, float], key_id: str = "") -> None:
+        """How things stand, by the names of metrics; with a key's id, how they stand by that key."""
         told = {name: value for name, value in values.items() if name in UNITS}
         for name, value in told.items():
             self._metrics.add_metric(name, MetricUnit(UNITS[name]), value)
         if told:
+            if key_id:
+                self._metrics.add_metadata(KEY, key_id)
             self._metrics.flush_metrics()
-
-    def request(self, operation: str, request_id: str, milliseconds: float, status: int) -> None:
-        """The line of a request that has nothing to count but itself."""
-        counts = {"requests": 1, **outcome_counts(status)}
-        self.invocation(operation, request_id, counts, {"handle": round(milliseconds, 3)}, status)
 
     def failure(self, what: str, error: BaseException) -> None:
         """An error that was caught at a loop: its type and place, never the values it carries.

@@ -198,8 +198,8 @@ def collect_service() -> "CollectService":
         else None
     )
 
-    def dropped(_key_id: str, _reason: str, events: int) -> None:
-        watched.gauges({"EventsDropped": events})
+    def dropped(key_id: str, _reason: str, events: int) -> None:
+        watched.gauges({"EventsDropped": events}, key_id)
 
     return CollectService(
         queue=waiting,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from functions.shared.metric_names import DIMENSION, UNITS
+from functions.shared.metric_names import BY_KEY, DIMENSION, KEY, UNITS
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FILE = "metrics.prom"
@@ -39,7 +41,7 @@ class Exposition:
             return
         for name in UNITS.keys() & told.keys():
             values = told[name] if isinstance(told[name], list) else [told[name]]
-            key = (name, str(told.get(DIMENSION, "")))
+            key = (name, _labels(name, told))
             self._sums[key] = values[-1] if name in _STATES else self._sums.get(key, 0.0) + sum(values)
             self._counts[key] = self._counts.get(key, 0) + len(values)
 
@@ -53,12 +55,12 @@ class Exposition:
                 family += "_milliseconds"
                 lines.append(f"# TYPE {family} summary")
                 for key in of_name:
-                    lines.append(f'{family}_sum{{{DIMENSION}="{key[1]}"}} {self._sums[key]:g}')
-                    lines.append(f'{family}_count{{{DIMENSION}="{key[1]}"}} {self._counts[key]}')
+                    lines.append(f"{family}_sum{{{key[1]}}} {self._sums[key]:g}")
+                    lines.append(f"{family}_count{{{key[1]}}} {self._counts[key]}")
                 continue
             family += "" if name in _STATES else "_total"
             lines.append(f"# TYPE {family} {'gauge' if name in _STATES else 'counter'}")
-            lines += [f'{family}{{{DIMENSION}="{key[1]}"}} {self._sums[key]:.15g}' for key in of_name]
+            lines += [f"{family}{{{key[1]}}} {self._sums[key]:.15g}" for key in of_name]
         return "".join(f"{line}\n" for line in lines)
 
     def write(self, folder: Path, also: str = "") -> None:
@@ -66,3 +68,8 @@ class Exposition:
         temporary = folder / f"{FILE}.new"
         temporary.write_text(self.text() + also)
         temporary.replace(folder / FILE)
+
+
+def _labels(name: str, told: Mapping[str, Any]) -> str:
+    labels = f'{DIMENSION}="{told.get(DIMENSION, "")}"'
+    return f'{labels},{KEY}="{told[KEY]}"' if name in BY_KEY and KEY in told else labels

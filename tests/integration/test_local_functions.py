@@ -44,11 +44,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Iterator
         yield running
 
 
-def ask(stack: Stack, method: str, path: str, body: Any = None) -> tuple[int, http.client.HTTPMessage, Any]:
+def ask(
+    stack: Stack, method: str, path: str, body: Any = None, token: str = ""
+) -> tuple[int, http.client.HTTPMessage, Any]:
     connection = http.client.HTTPConnection(stack.base_url.removeprefix("http://"), timeout=40)
     try:
         content = None if body is None else json.dumps(body)
-        headers = {"Content-Type": "application/json", **bearer(key_for(method, path.partition("?")[0]))}
+        headers = {"Content-Type": "application/json", **bearer(token or key_for(method, path.partition("?")[0]))}
         connection.request(method, path, content, headers)
         response = connection.getresponse()
         return response.status, response.headers, json.loads(response.read() or b"null")
@@ -134,6 +136,9 @@ def test_a_prometheus_server_reads_the_functions_metrics(stack: Stack) -> None:
             return str(answer.read().decode())
 
     until(lambda: 'weir_events_accepted_total{service="collect"}' in exposed(), 20, "what collect has taken")
+    assert ask(stack, "POST", "/api/v1/events", EVENT, "rk_test_local")[0] == 403
+    refused = 'weir_requests_refused_total{service="collect",key_id="test_local_read"} 1'
+    until(lambda: refused in exposed(), 20, "whose key was refused")
     told = exposed()
     assert {f'weir_engine_up{{engine="{name}"}} 1' for name in ENGINES} <= set(told.splitlines())
     counted = dict(line.rsplit(" ", 1) for line in told.splitlines() if line.startswith("weir_event_source_"))

@@ -20,7 +20,8 @@ from functions.shared.domain.keys import Digest, Key, hash_of
 from functions.shared.errors import StoreUnavailable
 from functions.shared.gate import Gate
 from functions.shared.key_cache import KeyCache
-from tests.support.limits import UNLIMITED
+from functions.shared.throttle import Throttle
+from tests.support.limits import FakeCounters, ignored
 
 NOW = 1_767_225_600_000_000_000
 PAST = "2025-01-01T00:00:00Z"
@@ -41,6 +42,7 @@ KEYS = [
     made("nothing", "live"),
     made("everything", "live", *SCOPE_NAMES),
     made("page", "live", *SCOPE_NAMES, origins=("https://shop.test",)),
+    made("slow", "live", *SCOPE_NAMES, requests_per_second=1),
 ]
 
 
@@ -48,7 +50,7 @@ KEYS = [
 def source(monkeypatch: pytest.MonkeyPatch) -> MemoryKeys:
     """The gate over these keys, and services that are away: what is let in is answered 503."""
     kept = MemoryKeys(key_document.write(KEYS))
-    gate = Gate(KeyCache(kept, lambda: NOW, lambda _: None), UNLIMITED)
+    gate = Gate(KeyCache(kept, lambda: NOW, lambda _: None), Throttle(FakeCounters(), lambda: NOW, ignored))
 
     def away(*_: Any) -> Any:
         raise StoreUnavailable("Away.")
@@ -213,6 +215,42 @@ def test_a_refusal_says_how_to_ask_and_may_be_found_in_the_log() -> None:
     assert headers["WWW-Authenticate"] == 'Bearer realm="weir"'
     assert headers["Content-Type"] == "application/problem+json"
     assert headers["X-Request-Id"] == body["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("route", "token", "metric", "key_id"),
+    [
+        (WRITE, "live-read", "RequestsRefused", "live_live_read"),
+        (READ, "live-write", "RequestsRefused", "live_live_write"),
+        (WRITE, "revoked", "RequestsRefused", "live_revoked"),
+        (READ, "expired", "RequestsRefused", "live_expired"),
+        (WRITE, "slow", "RequestsLimited", "live_slow"),
+        (READ, "slow", "RequestsLimited", "live_slow"),
+        (WRITE, "unheard-of", "RequestsRefused", None),
+        (READ, "unheard-of", "RequestsRefused", None),
+    ],
+)
+def test_who_is_refused_is_told_by_the_id_of_a_known_key_and_is_no_dimension(
+    route: tuple[str, str],
+    token: str,
+    metric: str,
+    key_id: str | None,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    status = 0
+    # Of a slow key's requests the window takes ten.
+    for _ in range(11 if token == "slow" else 1):
+        caplog.clear()
+        capsys.readouterr()
+        status, _, _ = asked(route, bearer(token))
+    assert status in (401, 403, 429)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (metrics,) = (line for line in lines if metric in line)
+    (log,) = (vars(one) for one in caplog.records if vars(one).get("status") == status)
+    assert (metrics[metric], metrics.get("key_id"), log.get("key_id")) == ([1.0], key_id, key_id)
+    assert metrics["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
 
 
 @pytest.mark.parametrize("route", [WRITE, READ])

@@ -148,11 +148,11 @@ class TestAnswering:
         assert answer.headers["X-Request-Id"] == json.loads(answer.body)["request_id"]
 
     def test_each_answer_is_observed(self) -> None:
-        seen: list[tuple[str, str, float, int]] = []
+        seen: list[tuple[str, str, float, Answer]] = []
         request = Request(request_id="r-3")
         answering(lambda _: as_json(201, {}), "GET /x", lambda *one: seen.append(one))(request)
-        [(name, request_id, milliseconds, status)] = seen
-        assert (name, request_id, status) == ("GET /x", "r-3", 201)
+        [(name, request_id, milliseconds, answer)] = seen
+        assert (name, request_id, answer.status) == ("GET /x", "r-3", 201)
         assert milliseconds >= 0
 
 

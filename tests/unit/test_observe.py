@@ -6,7 +6,7 @@ import json
 import pytest
 
 from functions.enrich.pipeline import build_steps
-from functions.shared.metric_names import DIMENSION, METRICS, NAMESPACE, UNITS
+from functions.shared.metric_names import DIMENSION, KEY, METRICS, NAMESPACE, UNITS
 from functions.shared.observe import Observer
 from tests.support.template import ROOT
 
@@ -14,7 +14,7 @@ from tests.support.template import ROOT
 def test_the_line_of_a_request_can_be_found_by_its_id(capsys: pytest.CaptureFixture[str]) -> None:
     stream = io.StringIO()
     # A logger is made once a name and keeps its first stream.
-    Observer("requests", stream).request("/api/v1/events", "r-1", 1.23456, 200)
+    Observer("requests", stream).invocation("/api/v1/events", "r-1", {"requests": 1}, {"handle": 1.235}, 200)
     told, metrics = json.loads(stream.getvalue()), json.loads(capsys.readouterr().out)
     assert {name: told[name] for name in ("message", "service", "request_id", "status")} == {
         "message": "/api/v1/events",
@@ -57,6 +57,17 @@ def test_a_metric_has_its_namespace_its_one_dimension_and_its_unit(capsys: pytes
         "UnmeasuredSeconds": "Seconds",
         "LedgerDifference": "Count",
     }
+
+
+def test_the_key_of_one_refusal_is_not_told_with_the_next(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = io.StringIO()
+    observer = Observer("refusals", stream)
+    observer.invocation("event", "r-1", {"requests_limited": 1}, {}, 429, "live_a")
+    observer.invocation("event", "r-2", {"requests_limited": 1}, {}, 429)
+    logged = [json.loads(line) for line in stream.getvalue().splitlines()]
+    measured = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for lines in (logged, measured):
+        assert [line.get(KEY) for line in lines] == ["live_a", None]
 
 
 def test_a_step_can_fail_by_the_name_that_its_metric_has() -> None:

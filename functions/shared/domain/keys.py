@@ -108,15 +108,21 @@ class Keyring:
             raise _unknown()
         until, key = found
         if key.revoked_at:
-            raise Unauthorized("key_revoked", "The key was revoked.")
+            raise _refused(key, "key_revoked", "The key was revoked.")
         if until is not None and until <= now:
-            raise Unauthorized("key_expired", "The key was rotated, and its old token is no longer taken.")
+            raise _refused(key, "key_expired", "The key was rotated, and its old token is no longer taken.")
         return key
 
 
 def hash_of(token: str) -> bytes:
     """The digest of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _refused(key: Key, code: str, detail: str) -> Unauthorized:
+    error = Unauthorized(code, detail)
+    error.key_id = key.key_id
+    return error
 
 
 def _unknown() -> Unauthorized:

@@ -29,6 +29,27 @@ def test_counts_add_up_times_have_sum_and_count_and_states_are_the_last(capsys: 
     ]
 
 
+def test_what_was_refused_is_told_by_key_and_nothing_else_is(capsys: pytest.CaptureFixture[str]) -> None:
+    observer = Observer("exposed", io.StringIO())
+    for key_id in ("live_a", "live_b", "live_a", ""):
+        observer.invocation("a", "r-1", {"requests_limited": 1}, {"handle": 1.5}, 429, key_id)
+    observer.gauges({"EventsDropped": 7}, "live_b")
+    exposition = Exposition()
+    for line in capsys.readouterr().out.splitlines():
+        exposition.take(line)
+    assert exposition.text().splitlines() == [
+        "# TYPE weir_events_dropped_total counter",
+        'weir_events_dropped_total{service="exposed",key_id="live_b"} 7',
+        "# TYPE weir_handle_time_milliseconds summary",
+        'weir_handle_time_milliseconds_sum{service="exposed"} 6',
+        'weir_handle_time_milliseconds_count{service="exposed"} 4',
+        "# TYPE weir_requests_limited_total counter",
+        'weir_requests_limited_total{service="exposed"} 1',
+        'weir_requests_limited_total{service="exposed",key_id="live_a"} 2',
+        'weir_requests_limited_total{service="exposed",key_id="live_b"} 1',
+    ]
+
+
 def test_engines_are_up_or_not_by_what_they_answer_now() -> None:
     assert gauges.engines({"nats": lambda: True, "clickhouse": lambda: False}).splitlines() == [
         "# TYPE weir_engine_up gauge",
