@@ -11,10 +11,9 @@ import orjson
 
 from functions.enrich import replaying
 from functions.enrich.salts import NoSalts, Salts
-from functions.enrich.steps.step import ANONYMISED
 from functions.enrich.timing import correct, sent_moment
 from functions.shared.domain import ids, instants
-from functions.shared.domain.consent import Refusal
+from functions.shared.domain.consent import ANONYMISED, Refusal
 from functions.shared.domain.privacy import Redactor
 from schemas import salvage
 from schemas.bundle import Again, Delivered

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from functions.enrich.steps.step import ANONYMISED, is_anonymous
+from functions.enrich.steps.step import is_anonymous
 from functions.shared.domain import consent, ids, instants
 from schemas import patch
 from schemas.bundle import Again, PartHeader
@@ -55,7 +55,7 @@ def mark(
     known = header if isinstance(header, PartHeader) else _NOTHING_KNOWN
     for row in rows:
         index = row["batch_index"]
-        stays = [ANONYMISED] if _stays_anonymised(row) else []
+        stays = [consent.ANONYMISED] if _stays_anonymised(row) else []
         row["flags"] = [*row["flags"], *stays, *_flags(index, changed)]
         row["patch"] = text if index in changed else ""
         row["digest"] = known.digests.get(index, row["digest"])

@@ -436,6 +436,31 @@ def test_a_visitor_of_a_day_keeps_the_id_through_a_death_of_the_new_enrichment(p
     assert pipe.rows("SELECT anonymous_id FROM processed_events") == [given]
 
 
+@pytest.mark.parametrize("enriched_by", [Redactor(), Redactor(mode="anonymise")])
+def test_who_was_stored_as_nobody_stays_nobody_where_the_bytes_do_not_say_it(pipe: Pipe, enriched_by: Redactor) -> None:
+    """Rows of before the browser's signal was written into a context that is null."""
+    pipe.redactor = Redactor(mode="anonymise")
+    pipe.send([event(1, timestamp="2026-01-01T00:00:00Z", context=None)], signal="gpc")
+    pipe.enrich()
+    said = json.dumps(event(1, timestamp="2026-01-01T00:00:00Z", context=None))
+    pipe.client.command(
+        "ALTER TABLE raw_events UPDATE raw_data = {said:String} WHERE 1", {"said": said}, settings={"mutations_sync": 2}
+    )
+    [before] = pipe.raw().values()
+    assert before["flags"] == ["anonymised"]
+    pipe.redactor = enriched_by
+    which = [event(1)["event_id"]]
+    # By way of a dead letter, which knows no more than the bytes.
+    pipe.replay("stored", '[{"op":"set","path":"properties.poison","value":1}]', event_ids=which)
+    assert pipe.service.get(pipe.replay("dead", MEND))["stored"] == 1
+    for _ in range(2):
+        [row] = pipe.rows("SELECT identity, anonymous_id, flags FROM processed_events")
+        assert (row["identity"], row["anonymous_id"], "anonymised" in row["flags"]) == ("", "", True)
+        assert pipe.service.get(pipe.replay("stored", event_ids=which))["stored"] == 1
+    [after] = pipe.raw().values()
+    assert (after["digest"], after["batch_id"]) == (before["digest"], before["batch_id"])
+
+
 def test_a_patch_that_made_an_event_good_stays_when_it_is_enriched_anew(pipe: Pipe) -> None:
     pipe.send([event(1, platform="", timestamp="2026-01-01T00:00:00Z")])
     pipe.enrich()

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
+from functions.shared.domain.consent import ANONYMISED
+
 Columns = Mapping[str, Any]
 """What a step found, by column of ``ProcessedRow``. May be cached and shared by many rows: never change one."""
 
 NOTHING: Columns = {}
-ANONYMISED = "anonymised"
-"""The flag of an event whose sender refused: nothing is known of who that was."""
 
 
 class CacheInfo(Protocol):

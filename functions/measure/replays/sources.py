@@ -11,10 +11,12 @@ from functions.measure.replays.collecting import STATE, Letters
 from functions.measure.replays.letters import IN_HAND, version
 from functions.measure.replays.repacking import Item
 from functions.measure.replays.request import Filter, Request
-from functions.shared.domain import visitors
+from functions.shared.domain import consent, visitors
+from functions.shared.domain.privacy import Redactor
 from schemas import salvage
 
 Values = dict[str, Any]
+_OF_NOBODY = Redactor()
 # How many a letter has as a rule: dead, in hand, resolved. Where there are more, it looks further.
 _STATES_A_LETTER, _FURTHER = 4, 4
 
@@ -133,7 +135,8 @@ class RawEvents:
     def page(self, position: str, limit: int, until: str = "") -> Page:
         """See the protocol."""
         where, given = self._where(position, until)
-        rows = list(self._database.rows(_RAW.format(where=where), {**given, "limit": limit}))
+        given |= {"limit": limit, "anonymised": consent.ANONYMISED}
+        rows = list(self._database.rows(_RAW.format(where=where), given))
         items = [_raw_item(row, self._request.source == "stored") for row in rows]
         return Page(items, until or (_position(rows[-1][0], rows[-1][1], 0) if rows else position))
 
@@ -213,7 +216,7 @@ def _dead_item(row: Sequence[Any]) -> Item:
 
 def _raw_item(row: Sequence[Any], stored: bool) -> Item:
     _, event_id, batch_id, place, size, key_id, received_at, sent_at, ip, agent = row[:10]
-    data, encoding, digest, at, before, device = row[10:]
+    data, encoding, digest, at, before, device, of_nobody = row[10:]
     header: Mapping[str, Any] = {
         "batch_id": batch_id,
         "batch_size": size,
@@ -224,6 +227,9 @@ def _raw_item(row: Sequence[Any], stored: bool) -> Item:
     }
     text = msgspec.json.encode(header).decode()
     line = salvage.restored(data, encoding)
+    if of_nobody and not consent.refusal(None, line, ""):
+        # Rows of earlier releases: only the flag tells, which neither a message nor a dead letter carries.
+        line = _OF_NOBODY.text(line, "flag")
     # A patch that made an event good stays with it; one that did not is forgotten.
     return Item(
         text, place, event_id, line, digest, before if stored else "", at if stored else 0, given=_given(device)
@@ -250,7 +256,7 @@ FROM dead_letter_states FINAL
 WHERE {bounds} AND (received_at, batch_id, batch_index) IN ({keys}) AND version < {{version:UInt64}}"""
 _RAW = """SELECT toUnixTimestamp64Nano(timestamp), toString(event_id), toString(batch_id), batch_index, batch_size,
     key_id, toUnixTimestamp64Nano(received_at), sent_at, request_ip, request_user_agent, raw_data, raw_encoding, digest,
-    toUnixTimestamp64Nano(processed_at), patch, anonymous_id
+    toUnixTimestamp64Nano(processed_at), patch, anonymous_id, has(flags, {{anonymised:String}})
 FROM raw_events WHERE {where} ORDER BY timestamp, event_id LIMIT {{limit:UInt32}}"""
 
 

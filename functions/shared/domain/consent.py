@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 Mode = Literal["off", "drop", "anonymise"]
 Signal = Literal["", "dnt", "gpc"]
-# Why an event is refused: by a signal, by its own word, or because its word cannot be read.
-Refusal = Literal["", "dnt", "gpc", "event", "unreadable"]
+# Why an event is refused: by a signal, by its own word, because its word cannot be read, or by its stored row's flag.
+Refusal = Literal["", "dnt", "gpc", "event", "unreadable", "flag"]
 _FIELD, _PURPOSE = "consent", "analytics"
+# The flag of an event whose sender refused: nothing is known of who that was.
+ANONYMISED = "anonymised"
 
 
 def signal(do_not_track: str, global_privacy_control: str) -> Signal:

@@ -172,11 +172,12 @@ def _apply(value: Any, path: Sequence[str], act: Callable[[Any], Any]) -> Any:
 
 
 def _note_signal(event: dict[str, Any], refusal: consent.Refusal) -> None:
-    """The browser's signal is the request's: from here on the event says it itself, wherever it is read again."""
-    if refusal in ("dnt", "gpc"):
+    """A signal is the request's, a flag the row's: from here on the event says it itself, wherever it is read again."""
+    if refusal in ("dnt", "gpc", "flag"):
         context = _opened(event.get("context"))
         known = context if isinstance(context, dict) else {}
-        event["context"] = {**known, "consent": {"analytics": False, "signal": refusal}}
+        signal = {} if refusal == "flag" else {"signal": refusal}
+        event["context"] = {**known, "consent": {"analytics": False, **signal}}
 
 
 def _opened(value: Any) -> Any:
