@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
+from functions.enrich.tables import Touch
+from functions.shared.adapters.clickhouse_link import Turns
 from functions.shared.adapters.clickhouse_tables import ClickHouseTables
-from functions.shared.errors import Misconfigured
+from functions.shared.errors import Misconfigured, StoreRefused, StoreUnavailable
 from functions.shared.settings import StoreSettings, load
 from functions.shared.settings.enrich import EnrichSettings
 from infra.clickhouse.migrate import render
 
 ROOT = Path(__file__).parents[2]
+TOUCH = Touch(minutes=[], event_ids=[], events=0)
 
 
 def sent(cluster: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -33,6 +37,73 @@ def test_without_one_nothing_waits_for_replicas() -> None:
     inserts, selects = sent("")
     assert "insert_quorum" not in inserts
     assert "select_sequential_consistency" not in selects
+
+
+class Busy:
+    """The driver of a store that refuses so many inserts, since another still awaits its quorum; and a clock."""
+
+    def __init__(self, refusals: int, code: int = 286) -> None:
+        self.refusals, self.code = refusals, code
+        self.now, self.pauses = 0.0, list[float]()
+        self.tokens, self.bodies = list[str](), list[bytes]()
+
+    def client(self) -> "Busy":
+        return self
+
+    def raw_insert(self, _table: str, _names: list[str], body: Any, settings: dict[str, Any], fmt: str) -> None:
+        self.tokens.append(settings["insert_deduplication_token"])
+        self.bodies.append(b"".join(body))
+        if len(self.tokens) <= self.refusals:
+            text = f"Code: {self.code}. DB::Exception: Quorum for previous write has not been satisfied yet."
+            raise DatabaseError(text, code=self.code)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.pauses.append(seconds)
+
+
+def writing_to(store: Busy, seconds: float, chance: float) -> ClickHouseTables:
+    settings = load(
+        StoreSettings, {"WEIR_CLICKHOUSE_CLUSTER": "events", "WEIR_CLICKHOUSE_TIMEOUT_SECONDS": str(seconds)}
+    )
+    tables = ClickHouseTables(settings, Turns(seconds, lambda: store.now, store.sleep, lambda: chance))
+    tables._link = store  # type: ignore[assignment]
+    return tables
+
+
+# Pauses of 50, 100, 200 and 400 ms at most, then of half a second: in two seconds there is time for six.
+FIT = 6
+
+
+@pytest.mark.parametrize("refusals", [0, 1, FIT])
+def test_an_insert_that_meets_another_ones_quorum_waits_for_its_turn(refusals: int) -> None:
+    store = Busy(refusals)
+    writing_to(store, 2.0, 1.0).touch("a", TOUCH)
+    assert len(store.pauses) == refusals
+    # The same bytes under the same token: of what is there already nothing is inserted again.
+    assert (len(set(store.tokens)), len(set(store.bodies)), len(store.bodies)) == (1, 1, refusals + 1)
+
+
+def test_it_waits_no_longer_than_a_statement_may_take_and_then_the_message_comes_again() -> None:
+    store = Busy(FIT + 1)
+    with pytest.raises(StoreUnavailable):
+        writing_to(store, 2.0, 1.0).touch("a", TOUCH)
+    assert store.pauses == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.5, 0.5])
+
+
+def test_those_who_were_refused_together_do_not_wait_alike() -> None:
+    longer, shorter = Busy(3), Busy(3)
+    for store, chance in ((longer, 0.9), (shorter, 0.2)):
+        writing_to(store, 2.0, chance).touch("a", TOUCH)
+    assert [a > b for a, b in zip(longer.pauses, shorter.pauses, strict=True)] == [True] * 3
+
+
+@pytest.mark.parametrize(("code", "raised"), [(117, StoreRefused), (285, StoreUnavailable)])
+def test_no_other_error_is_waited_for(code: int, raised: type[Exception]) -> None:
+    store = Busy(1, code)
+    with pytest.raises(raised):
+        writing_to(store, 2.0, 1.0).touch("a", TOUCH)
+    assert store.pauses == []
 
 
 @pytest.mark.parametrize("name", ["a b", "a'b", "1a", "a;b"])

@@ -1,20 +1,27 @@
 """The connection to ClickHouse over HTTP that all of its adapters share, and what may go wrong on it."""
 
 import logging
+import random
 import re
 import threading
+import time
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from functions.shared.settings import StoreSettings
 
+T = TypeVar("T")
 _log = logging.getLogger("weir.clickhouse")
 _CONNECT_SECONDS = 3
 # On a cluster: an insert is on most replicas before it is answered, and a read knows all such inserts.
 _QUORUM = {"insert_quorum": "auto", "insert_quorum_parallel": 0}
 _SEQUENTIAL = {"select_sequential_consistency": 1}
+# UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE: of a table one insert at a time awaits its quorum, and others are refused.
+_NOT_ITS_TURN = 286
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.5
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]{2,})\)")
 
 
@@ -71,6 +78,37 @@ class ClickHouseLink:
             if self._client is not None:
                 self._client.close()
                 self._client = None
+
+
+class Turns:
+    """Lets an insert wait for its turn: it is tried again while others of its table await their quorum.
+
+    It is to carry a token, since of several partitions some may be there already; then it may be run again. It waits no
+    longer than ``seconds``, which is what the store itself gives a statement. ``chance`` is from 0 to 1: writers that
+    were refused together would else meet again.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._seconds, self._clock, self._sleep, self._chance = seconds, clock, sleep, chance
+
+    def take(self, insert: Callable[[], T]) -> T:
+        """Run it. Raises what it raises; one of :func:`failures` also where its turn did not come in time."""
+        until, longest = self._clock() + self._seconds, _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return insert()
+            except failures() as error:
+                pause = self._chance() * longest
+                if getattr(error, "code", None) != _NOT_ITS_TURN or self._clock() + pause > until:
+                    raise
+            self._sleep(pause)
+            longest = min(2 * longest, _LONGEST_PAUSE_SECONDS)
 
 
 def agreed(settings: StoreSettings) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-from functions.shared.adapters.clickhouse_link import ClickHouseLink, agreed, current, failures, told
+from functions.shared.adapters.clickhouse_link import ClickHouseLink, Turns, agreed, current, failures, told
 from functions.shared.domain import visitors
 from functions.shared.errors import StoreUnavailable
 from functions.shared.settings import StoreSettings
@@ -67,9 +67,9 @@ class ClickHouseSalts:
         once = {"insert_deduplication_token": f"visitor-salt-{day}", "async_insert": 0}
         settings = {**once, **self._bounded(), **agreed(self._settings)}
         row = json.dumps([_date(day), salt.hex()]).encode()
-        self._link.client().raw_insert(
-            "visitor_salts", ["day", "salt"], row, settings=settings, fmt="JSONCompactEachRow"
-        )
+        client, how = self._link.client(), {"settings": settings, "fmt": "JSONCompactEachRow"}
+        turns = Turns(self._settings.clickhouse_timeout_seconds)
+        turns.take(lambda: client.raw_insert("visitor_salts", ["day", "salt"], row, **how))
 
     def _bounded(self) -> dict[str, Any]:
         return {"max_execution_time": self._settings.clickhouse_timeout_seconds}

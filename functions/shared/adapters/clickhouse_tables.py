@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import orjson
 
 from functions.enrich.tables import TABLES, Claim, Place, Rival, StoredRow, Table, Touch
-from functions.shared.adapters.clickhouse_link import ClickHouseLink, agreed, current, failures, named, told
+from functions.shared.adapters.clickhouse_link import ClickHouseLink, Turns, agreed, current, failures, named, told
 from functions.shared.adapters.clickhouse_rows import Rows
 from functions.shared.domain import environments
 from functions.shared.errors import StoreRefused, StoreUnavailable
@@ -54,13 +54,14 @@ class ClickHouseTables:
     Where the settings name a cluster, the tables are replicated on it: inserts are on most replicas when they return.
     """
 
-    def __init__(self, settings: StoreSettings) -> None:
+    def __init__(self, settings: StoreSettings, turns: Turns | None = None) -> None:
         cluster = settings.clickhouse_cluster
         self._seconds = settings.clickhouse_timeout_seconds
         self._processes = f"clusterAllReplicas('{cluster}', system.processes)" if cluster else "system.processes"
         self._insert_settings = {**_INSERT, "max_execution_time": self._seconds, **agreed(settings)}
         self._select_settings = {**_SELECT, "max_execution_time": self._seconds, **current(settings)}
         self._link = ClickHouseLink.of(settings, self._seconds + _GRACE_SECONDS, compress=False)
+        self._turns = turns or Turns(self._seconds)
 
     def claim(self, attempt_id: str, claims: Sequence[Claim]) -> None:
         """See the port."""
@@ -150,7 +151,8 @@ class ClickHouseTables:
         names = [*columns, "attempt_id"]
         # Written while it is sent. Should that break off, the store has no end of the request, and takes nothing.
         body = Rows(columns, attempt_id, rows)
-        self._call(lambda client: client.raw_insert(table, names, body, settings=settings, fmt="JSONCompactEachRow"))
+        how = {"settings": settings, "fmt": "JSONCompactEachRow"}
+        self._call(lambda client: self._turns.take(lambda: client.raw_insert(table, names, body, **how)))
 
     def _delete(self, sql: str, how: dict[str, Any] = _DELETE) -> None:
         settings = {**how, "max_execution_time": self._seconds}
