@@ -4,8 +4,10 @@ import random
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from functions.measure.identities import Identities
 from functions.shared import wiring
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.domain import ids
+from functions.shared.errors import StoreUnavailable
 from schemas.rows import Delivery
 from tests.integration.test_whole_batches import ARRIVALS, event
 from tests.support.batches import Died
@@ -236,6 +239,93 @@ def test_one_that_is_killed_at_any_statement_is_gone_on_with(whole: Whole) -> No
         if not died:
             break
     assert statement > 9
+
+
+@pytest.mark.parametrize("meanwhile", [False, True], ids=["asked_after", "asked_meanwhile"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO session_event_rows",
+        "INSERT INTO identity_links",
+        "DELETE FROM touched",
+        "INSERT INTO visitor_first",
+    ],
+)
+def test_what_a_tick_that_died_has_left_neither_keeps_the_person_nor_brings_them_back(
+    whole: Whole, statement: str, meanwhile: bool
+) -> None:
+    """It leaves the turn, its scratch, sessions without their events, notes of what to compute, touches.
+
+    ``meanwhile``: it knew of their events, which were gone before it wrote what it made of them.
+    """
+    mine, theirs = visits(), ARRIVALS[:60]
+    whole.batches.record([*mine[:4], *theirs])
+    whole.measure()
+    whole.batches.record(mine[4:])
+    erasure = wiring.erasures().ask(ADA)
+    die_in_a_tick(whole, statement, partial(begin, erasure) if meanwhile else lambda: None)
+    assert any("stitch_" in one for one in where_known(whole, mine))
+    done = wiring.eraser(600, 60).carry_out(wiring.erasures().get(erasure.erasure_id))
+    assert set(done.after.values()) == {0}
+    for _ in range(2):
+        assert where_known(whole, mine) == []
+        whole.check(theirs)
+        whole.measure()
+
+
+def begin(erasure: Erasure) -> None:
+    """Carry it out as far as their events are gone."""
+
+    def stop(_: Erasure) -> None:
+        raise Died
+
+    with pytest.raises(Died):
+        wiring.eraser(600, 60).carry_out(erasure, stop)
+
+
+def die_in_a_tick(whole: Whole, statement: str, meanwhile: Callable[[], None]) -> None:
+    """A run whose process is gone before such a statement. Before it writes sessions, something else happens."""
+    run, dead, left = ClickHouseBatch.run, Event(), [meanwhile]
+
+    def mortal(store: ClickHouseBatch, sql: str, parameters: Mapping[str, Any]) -> None:
+        if dead.is_set():
+            raise StoreUnavailable("Its process is gone.")
+        if sql.startswith("INSERT INTO session_rows") and left:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(ClickHouseBatch, "run", run)
+                left.pop()()
+        if sql.startswith(statement):
+            dead.set()
+            raise Died
+        run(store, sql, parameters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClickHouseBatch, "run", mortal)
+        with pytest.raises((Died, StoreUnavailable)):
+            whole.run()
+    assert (dead.is_set(), left) == (True, [])
+
+
+def visits() -> list[Delivery]:
+    """Of a person whose device was nobody's before they logged in, and whose sessions go on with what comes last."""
+    anonymous = [delivery(anonymous_id=DEVICE, timestamp=NOW + n * DAY, received_at=NOW + n) for n in range(4)]
+    return anonymous + [
+        delivery(user_ref=ADA, anonymous_id=DEVICE, timestamp=NOW + n * DAY + SECOND, received_at=NOW + 9 + n)
+        for n in range(4)
+    ]
+
+
+def where_known(whole: Whole, mine: list[Delivery]) -> list[str]:
+    """The tables, scratch among them, in which a name of the person is, or an event of theirs that is not kept."""
+    names = [ADA, DEVICE, ids.named("user", ADA)]
+    kept = ("event_deliveries", "erased_events")
+    tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine NOT IN ('View')"
+    found = []
+    for row in whole.batches.rows(tables):
+        text = whole.batches.client.raw_query(f"SELECT * FROM {row['name']}", fmt="TSV")
+        known = names if row["name"] in kept else [*names, *(one.raw.event_id for one in mine)]
+        found += [f"{row['name']}: {name}" for name in known if name.encode() in text]
+    return found
 
 
 def turn_is_free(whole: Whole) -> bool:
