@@ -18,7 +18,9 @@ def register(app: typer.Typer) -> None:
 
 def audit(
     since: Annotated[str, typer.Option("--from", help="From here on: RFC 3339. A day back unless given.")] = "",
-    until: Annotated[str, typer.Option("--to", help="Up to here, not included. Five minutes ago unless given.")] = "",
+    until: Annotated[
+        str, typer.Option("--to", help="Up to here, the minute whole. Five minutes ago unless given.")
+    ] = "",
     most: Annotated[int, typer.Option("--most", min=1, help="How many events are named at most.")] = _SHOWN,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")] = False,
 ) -> None:
@@ -55,7 +57,7 @@ def audit(
 
 
 def _range(since: str, until: str) -> tuple[int, int]:
-    """Whole minutes."""
+    """Whole minutes: the one in which what was asked for ends among them."""
     import time
 
     from functions.measure.ledger.audit import DAY_SECONDS
@@ -64,12 +66,12 @@ def _range(since: str, until: str) -> tuple[int, int]:
     from infra.cli import client
     from infra.cli.measuring import second
 
-    last = second("--to", until) if until else int(time.time()) - SETTLE_SECONDS
-    first = second("--from", since) if since else (last or 0) - DAY_SECONDS
-    whole = [max(0, (at or 0) // MINUTE_SECONDS * MINUTE_SECONDS) for at in (first, last)]
-    if whole[0] >= whole[1]:
-        raise client.CommandError("--from must be a minute before --to, or more.")
-    return whole[0], whole[1]
+    asked = second("--to", until) or 0
+    last = -(-asked // MINUTE_SECONDS) if until else (int(time.time()) - SETTLE_SECONDS) // MINUTE_SECONDS
+    first = (second("--from", since) or 0) // MINUTE_SECONDS if since else last - DAY_SECONDS // MINUTE_SECONDS
+    if first >= last:
+        raise client.CommandError("--from must be before --to.")
+    return max(0, first) * MINUTE_SECONDS, last * MINUTE_SECONDS
 
 
 def _run(since: int, until: int, most: int) -> Audited:
