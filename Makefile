@@ -38,7 +38,8 @@ failed: setup
 	$(BIN)/python -m pytest tests --last-failed --last-failed-no-failures none
 
 engines: setup
-	$(BIN)/python -m pytest tests --ignore tests/unit --ignore tests/architecture --numprocesses $(TESTERS) --dist loadfile
+	$(BIN)/python -m pytest tests --ignore tests/unit --ignore tests/architecture --numprocesses $(TESTERS) --dist loadfile \
+	  --durations 60 --durations-min 5
 
 check: setup
 	$(BIN)/ruff check .
