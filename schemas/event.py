@@ -7,9 +7,10 @@ from typing_extensions import TypedDict
 
 UUID_PATTERN = r"^(?:|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})$"
 # RFC 3339, with the offset optional (read as UTC, with a warning) and up to nine digits of a second kept.
+# Not `\d`: that has the digits of all scripts.
 TIMESTAMP_PATTERN = (
-    r"^(?:|\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)"
-    r"(?:\.\d{1,18})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)?)$"
+    r"^(?:|[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)"
+    r"(?:\.[0-9]{1,18})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?)$"
 )
 
 Uuid = Annotated[str, StringConstraints(strict=True, pattern=UUID_PATTERN)]

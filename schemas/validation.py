@@ -24,7 +24,7 @@ NIL_UUID = "00000000-0000-0000-0000-000000000000"
 _OPTIONAL_TEXT = ("event_id", "timestamp", "session_id", "user_id", "anonymous_id", "sent_at")
 _OLDEST_SECONDS = 946_684_800  # 2000-01-01T00:00:00Z
 TIMESTAMP = re.compile(TIMESTAMP_PATTERN)
-_EXTRA_DIGITS = re.compile(r"(\.\d{6})\d+")
+_EXTRA_DIGITS = re.compile(r"(\.[0-9]{6})[0-9]+")
 MILLISECONDS_FROM = 1e11
 _CODES = {
     "missing": "required",
@@ -253,6 +253,8 @@ def _code(kind: str, loc: tuple[Any, ...]) -> str:
 
 
 def _sentence(kind: str, loc: tuple[Any, ...], message: str) -> str:
+    if kind == "dict_type":
+        return "Input should be an object."
     if kind == "string_pattern_mismatch":
         return "Not an RFC 3339 time." if loc[0] in _TIME_FIELDS else "Not a UUID."
     return message if message.endswith(".") else message + "."

@@ -28,8 +28,8 @@ _DOCUMENT = re.compile(r"(properties|context)\.(.+?)(?:\[(\w*)\])?\Z", re.DOTALL
 _SPECIAL = re.compile(r"(?:^|\.)[:^]`")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _TIME = re.compile(TIMESTAMP_PATTERN)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
-_EPOCH = re.compile(r"\d{1,16}(?:\.\d{1,9})?\Z")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
+_EPOCH = re.compile(r"\d{1,16}(?:\.\d{1,9})?\Z", re.ASCII)
 # DateTime64(9) is a signed 64-bit count of nanoseconds.
 _EARLIEST, _LATEST = -(2**63) + 1, 2**63 - 1
 

@@ -218,3 +218,29 @@ def test_whatever_stands_in_a_field_the_verdict_is_faults_or_an_event(event: dic
 @given(st.binary(max_size=200))
 def test_no_bytes_make_validation_raise(line: bytes) -> None:
     VALIDATOR.check([line.replace(b"\n", b" ")])
+
+
+DIGITS = {
+    "Arabic-Indic": "٠١٢٣٤٥٦٧٨٩",
+    "fullwidth": "０１２３４５６７８９",
+    "mathematical": "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗",
+}
+
+
+MOMENT = "2026-01-01T00:00:00.000+00:00"
+
+
+@pytest.mark.parametrize("digits", DIGITS.values(), ids=DIGITS)
+@pytest.mark.parametrize("place", [place for place, one in enumerate(MOMENT) if one.isdigit()])
+def test_digits_of_other_scripts_make_no_time_and_cost_no_neighbour(digits: str, place: int) -> None:
+    text = f"{MOMENT[:place]}{digits[int(MOMENT[place])]}{MOMENT[place + 1 :]}"
+    checked = check(GOOD, {**GOOD, "timestamp": text}, {**GOOD, "sent_at": text})
+    assert [event is not None for event in checked.events] == [True, False, False]
+    assert [checked.faults[index][0].code for index in (1, 2)] == ["bad_timestamp", "bad_timestamp"]
+
+
+@pytest.mark.parametrize("field", ["properties", "context"])
+@pytest.mark.parametrize("value", [[1], "x", 1, True])
+def test_what_is_no_object_is_told_in_the_words_of_json(field: str, value: Any) -> None:
+    [fault] = check({**GOOD, field: value}).faults[0]
+    assert fault.message == "Input should be an object."
