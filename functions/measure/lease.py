@@ -9,11 +9,13 @@ the turn (`FENCE`), and whoever got it waits until no statement of another is at
 
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from functions.measure.database import Database, one
+from functions.shared.domain.series import SeriesTable
 from functions.shared.errors import StoreUnavailable
+from functions.shared.ports import SeriesStore
 
 _SECONDS = 30.0
 _BEATS = 4
@@ -179,6 +181,39 @@ class Leased:
     def text(self, sql: str, parameters: Mapping[str, Any]) -> Generator[bytes]:
         """See the port."""
         return self._database.text(sql, parameters)
+
+
+class LeasedSeries:
+    """A series store into which rows go only while the turn is held. Raises :class:`LeaseLost`.
+
+    That store cannot look itself, and who writes a row last is right there: who was halted with rows in hand would put
+    old ones over what another told meanwhile. So before each request it is asked whose turn it is.
+    """
+
+    def __init__(self, series: SeriesStore, lease: Lease) -> None:
+        self._series, self._lease = series, lease
+
+    def write(self, table: SeriesTable, rows: Sequence[Sequence[Any]]) -> None:
+        """See the port."""
+        self._lease.check()
+        self._series.write(table, rows)
+
+    def write_lines(self, table: SeriesTable, lines: bytes) -> None:
+        """See the port."""
+        self._lease.check()
+        self._series.write_lines(table, lines)
+
+    def await_visible(self, *tables: SeriesTable) -> None:
+        """See the port."""
+        self._series.await_visible(*tables)
+
+    def query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """See the port."""
+        return self._series.query(sql, values)
+
+    def ping(self) -> None:
+        """See the port."""
+        self._series.ping()
 
 
 _NOTE = """INSERT INTO measure_leases (number, lease_id, state, expires_at)

@@ -312,7 +312,7 @@ def measure_service(at_once: bool = False) -> "MeasureService":
     from functions.measure.exporting import SessionExporter
     from functions.measure.judging.judge import Judge
     from functions.measure.judging.progress import Progress
-    from functions.measure.lease import Lease, Leased, comment
+    from functions.measure.lease import Lease, Leased, LeasedSeries, comment
     from functions.measure.ledger.check import Check
     from functions.measure.metrics.compile import Plan
     from functions.measure.metrics.definitions import load as definitions
@@ -326,13 +326,13 @@ def measure_service(at_once: bool = False) -> "MeasureService":
     lease_id = str(uuid.uuid4())
     store = ClickHouseBatch(settings, own={"log_comment": comment(lease_id)})
     lease = Lease(store, lease_id, time.time_ns, time.sleep, settings.measure_lease_seconds)
-    database = Leased(store, lease)
+    database, series = Leased(store, lease), LeasedSeries(series_store(), lease)
     plan = Plan(definitions())
-    metrics = MetricsUpdater(database, series_store(), plan, time.time_ns)
+    metrics = MetricsUpdater(database, series, plan, time.time_ns)
     again_seconds = 0 if at_once else settings.anomaly_again_seconds
     judge = Judge(
         Progress(database),
-        series_store(),
+        series,
         plan,
         _replays(),
         time.time_ns,
@@ -363,7 +363,7 @@ def measure_service(at_once: bool = False) -> "MeasureService":
             "alerts": following.alerts(alert_watch(database)),
             "replays": following.replays(replay_runner(), settings.replay_run_seconds, time.monotonic),
         },
-        beside={"export": following.sessions(SessionExporter(database, series_store()))},
+        beside={"export": following.sessions(SessionExporter(database, series))},
         clock=time.time_ns,
         new_id=lambda: str(uuid.uuid4()),
     )

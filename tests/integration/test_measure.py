@@ -23,6 +23,7 @@ from functions.measure.runs import LATE_SECONDS, Journal, behind, computed, last
 from functions.measure.service import Range
 from functions.measure.standing import standing
 from functions.measure.stitching.stitcher import Step, Stitcher
+from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.adapters.memory_series import MemorySeries
 from functions.shared.errors import QueueUnavailable, StoreUnavailable
 from functions.shared.ports import Depth
@@ -172,6 +173,39 @@ def test_who_lost_the_turn_writes_nothing_and_is_told(batches: Batches) -> None:
         assert quick.version() < quick.version()
     finally:
         quick.release()
+
+
+def test_who_was_halted_with_sessions_in_hand_tells_the_series_store_nothing_old(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another took the turn meanwhile, and told of the same sessions as they are now."""
+    series, leases, told = MemorySeries(), list[Lease](), list[Any]()
+    text, acquire = ClickHouseBatch.text, Lease.acquire
+    batches.record([event(random.Random(n), NOW - n * SECOND, anonymous_id="d9") for n in range(5)])
+
+    def known(lease: Lease, wait_seconds: float = 0.0) -> bool:
+        leases.append(lease)
+        return acquire(lease, wait_seconds)
+
+    def halted(store: ClickHouseBatch, sql: str, parameters: Mapping[str, Any]) -> Generator[bytes]:
+        in_hand = list(text(store, sql, parameters))
+        if len(leases) == 1:
+            leases[0].fall_silent()
+            batches.record([event(random.Random(77), NOW + SECOND, anonymous_id="d9", user_ref="carla")])
+            assert batches.service(series).run(60, 60).state == "done"
+            told.extend(series.query(_TOLD))
+        yield from in_hand
+
+    monkeypatch.setattr(Lease, "acquire", known)
+    monkeypatch.setattr(ClickHouseBatch, "text", halted)
+    with pytest.raises(LeaseLost):
+        batches.service(series).run(60)
+    assert told
+    assert series.query(_TOLD) == told
+    assert stitched_rows(series)[0] == set(batches.sessions())
+
+
+_TOLD = "SELECT session_id, visitor, state FROM sessions"
 
 
 def stitched_rows(series: MemorySeries) -> tuple[set[str], set[str]]:

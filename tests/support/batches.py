@@ -13,7 +13,7 @@ from functions.enrich.recording import Recorder
 from functions.measure import following
 from functions.measure.database import Database
 from functions.measure.exporting import SessionExporter
-from functions.measure.lease import Lease, Leased, comment
+from functions.measure.lease import Lease, Leased, LeasedSeries, comment
 from functions.measure.service import MeasureService, Merges
 from functions.measure.stitching.stitcher import Rule, Step, Stitcher
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
@@ -116,7 +116,7 @@ class Batches:
             stitcher,
             merges=Merges(nothing, nothing),
             following={},
-            beside={"export": following.sessions(SessionExporter(database, series))},
+            beside={"export": following.sessions(SessionExporter(database, LeasedSeries(series, lease)))},
             clock=time.time_ns,
             new_id=lambda: str(uuid.uuid4()),
         )
