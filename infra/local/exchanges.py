@@ -7,34 +7,55 @@ with another, the build fails, and says so.
 import ast
 import hashlib
 from collections.abc import Callable, Mapping
+from importlib.metadata import distributions
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+_HERE = "infra/local/exchanges.py"
+# A licence may ask that a changed file says so (Apache 2.0, 4b), and that its own notice stays (4c).
+_NOTICE = f"# Changed for Weir's packages by its {_HERE}, which says what and why.\n"
+
 
 class Exchange(NamedTuple):
-    """The SHA-256 of the text that was looked at, and what is made of it."""
+    """Whose module it is, the SHA-256 of the text that was looked at, and what is made of it."""
 
+    distribution: str
     digest: str
     text: Callable[[str], str]
 
 
 def exchange(packages: Path, exchanges: Mapping[str, Exchange] | None = None) -> None:
     """Exchange the modules of those dependencies that are there. Raises SystemExit where one is not as it was."""
-    for name, (digest, text) in (_EXCHANGES if exchanges is None else exchanges).items():
+    for name, one in (_EXCHANGES if exchanges is None else exchanges).items():
         if (packages / Path(name).parts[0]).is_dir():
-            _exchange(packages / name, digest, text)
+            _exchange(packages, name, one)
 
 
-def _exchange(module: Path, digest: str, text: Callable[[str], str]) -> None:
-    found = module.read_text() if module.is_file() else ""
-    # A cache in which earlier builds wrote hands out what they made of it.
-    if found and text(found) == found:
-        return
-    if hashlib.sha256(found.encode()).hexdigest() != digest:
-        raise SystemExit(f"{module} is not what {__name__} was written for: see whether its text there still holds")
+def _exchange(packages: Path, name: str, one: Exchange) -> None:
+    module = packages / name
+    found = module.read_bytes() if module.is_file() else None
+    if found is None or hashlib.sha256(found).hexdigest() != one.digest:
+        raise SystemExit(_mismatch(packages, name, one, found))
+    text = found.decode()
     # The installer links what is in its cache: written in place, it would be the text of every environment.
     module.unlink()
-    module.write_text(text(found))
+    module.write_text(_leading_comment(text) + _NOTICE + one.text(text))
+
+
+def _leading_comment(text: str) -> str:
+    """The copyright and the licence, where a module begins with them."""
+    return "".join(takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True)))
+
+
+def _mismatch(packages: Path, name: str, one: Exchange, found: bytes | None) -> str:
+    versions = [each.version for each in distributions(name=one.distribution, path=[str(packages)])]
+    told = "is not there" if found is None else f"has the SHA-256 {hashlib.sha256(found).hexdigest()}"
+    return (
+        f"{name} of {' '.join([one.distribution, *versions])} {told}; {_HERE} was written for {one.digest}.\n"
+        f"If the version is another one, see whether the exchange there still holds, and enter the new SHA-256. If it"
+        f" is the same, somebody wrote in the installer's cache: `uv cache clean {one.distribution}` gives it back."
+    )
 
 
 def without_fields(text: str) -> str:
@@ -61,16 +82,16 @@ def __getattr__(name):
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"{__name__}.{_MODULES[name]}")
-    return getattr(module, name, module)
+    return module if name == "api" else getattr(module, name)
 """
 _EXCHANGES: Mapping[str, Exchange] = {
     "nats/js/__init__.py": Exchange(
-        "803dc20bfb1b18daec3d04ca7da366e67c73e5af389835c2d375d6da6366a864", lambda _: _JETSTREAM_ON_USE
+        "nats-py", "803dc20bfb1b18daec3d04ca7da366e67c73e5af389835c2d375d6da6366a864", lambda _: _JETSTREAM_ON_USE
     ),
     "pydantic/plugin/_loader.py": Exchange(
-        "42eb42a853c5465b1059bb26e4dbff53a4997c5d1437cb36b5f25e4d3c144944", lambda _: _NO_PLUGINS
+        "pydantic", "42eb42a853c5465b1059bb26e4dbff53a4997c5d1437cb36b5f25e4d3c144944", lambda _: _NO_PLUGINS
     ),
     "pydantic_core/core_schema.py": Exchange(
-        "79546d1a51561f7f92ce3861b342e67d0c1f076d13175e47bda73db71167a867", without_fields
+        "pydantic-core", "79546d1a51561f7f92ce3861b342e67d0c1f076d13175e47bda73db71167a867", without_fields
     ),
 }
