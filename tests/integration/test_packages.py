@@ -101,10 +101,26 @@ def test_a_cold_start_does_without_what_is_dear(packages: Path, stage: str) -> N
     assert not found, f"{stage} loads {sorted(found)} before it is asked anything"
 
 
-def test_a_function_on_sqs_does_not_load_boto3(packages: Path) -> None:
-    # Botocore and what it needs are of Lambda's own runtime.
-    asked = "from functions.shared.adapters import sqs_queue; import sys; print('boto3' in sys.modules)"
-    assert _told(packages / "collect", asked) == "False"
+# What asks AWS, with a client of it. Botocore and what it needs are of Lambda's own runtime.
+CLIENTS = {
+    "a queue": "SqsQueue(settings.QueueSettings(sqs_queue_url='http://127.0.0.1:1/1/q'))",
+    "a secret": "secret_references._client('secretsmanager')",
+    "a parameter": "secret_references._client('ssm')",
+    "a dry run": "LambdaPreview('enrich')._connected()",
+    "a notification": "SnsSink('arn:aws:sns:eu-west-1:123456789012:alerts')._connected()",
+}
+
+
+@pytest.mark.parametrize("asks", CLIENTS)
+def test_what_asks_aws_does_not_load_boto3(packages: Path, asks: str) -> None:
+    asked = (
+        "import os; os.environ['AWS_DEFAULT_REGION'] = 'eu-west-1'; from functions.shared import settings;"
+        " from functions.shared.adapters import secret_references; from functions.shared.adapters.sqs_queue import"
+        " SqsQueue; from functions.shared.adapters.lambda_preview import LambdaPreview;"
+        f" from functions.shared.adapters.sns_sink import SnsSink; {CLIENTS[asks]};"
+        " print('botocore' in sys.modules, 'boto3' in sys.modules)"
+    )
+    assert _told(packages / "collect", asked) == "True False"
 
 
 def test_who_asks_the_client_of_nats_for_jetstream_gets_it(packages: Path) -> None:

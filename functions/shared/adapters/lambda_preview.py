@@ -10,7 +10,7 @@ _PAYLOAD_BYTES = 5_500_000  # a synchronous invocation takes 6 MB
 
 
 class LambdaPreview:
-    """Invokes enrich with ``dry_run``. The client is made on the first call: boto3 takes half a second to import."""
+    """Invokes enrich with ``dry_run``. The client is made on the first call: few ask for a dry run."""
 
     def __init__(self, function_name: str, timeout_seconds: float = 10.0) -> None:
         self._function_name = function_name
@@ -35,9 +35,7 @@ class LambdaPreview:
 
     def _connected(self) -> Any:
         if self._client is None:
-            import boto3
-            from botocore.config import Config
+            from functions.shared.adapters import aws
 
-            config = Config(read_timeout=self._timeout_seconds, connect_timeout=2, retries={"total_max_attempts": 1})
-            self._client = boto3.client("lambda", config=config)
+            self._client = aws.client("lambda", connect_seconds=2, read_seconds=self._timeout_seconds)
         return self._client

@@ -88,9 +88,7 @@ def _name(reference: str) -> str:
 
 @cache
 def _client(service: str) -> Any:
-    # Half a second to import, for those alone that keep a secret.
-    import boto3
-    from botocore.config import Config
+    # It takes a while to import, for those alone that keep a secret.
+    from functions.shared.adapters import aws
 
-    config = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 2})
-    return boto3.client(service, config=config)
+    return aws.client(service, connect_seconds=_SECONDS, read_seconds=_SECONDS, attempts=2)

@@ -22,7 +22,7 @@ class SnsSink:
 
     def send(self, told: Notification) -> None:
         """See the port."""
-        # Here and not above: half a second, which a run that has nothing to tell need not spend.
+        # Here and not above: it takes a while, which a run that has nothing to tell need not spend.
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -52,12 +52,11 @@ class SnsSink:
 
     def _connected(self) -> Any:
         if self._client is None:
-            import boto3
-            from botocore.config import Config
+            from functions.shared.adapters import aws
 
-            config = Config(
-                connect_timeout=_CONNECT_SECONDS, read_timeout=_ANSWER_SECONDS, retries={"total_max_attempts": 1}
-            )
             # The topic's own region, wherever this runs.
-            self._client = boto3.client("sns", region_name=self._topic.split(":")[3], config=config)
+            region = self._topic.split(":")[3]
+            self._client = aws.client(
+                "sns", connect_seconds=_CONNECT_SECONDS, read_seconds=_ANSWER_SECONDS, region=region
+            )
         return self._client

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import get_session
 
+from functions.shared.adapters import aws
 from functions.shared.errors import Misconfigured, QueueUnavailable, TooLarge
 from functions.shared.ports import Backlog, Depth, Message, Published, Received
 from functions.shared.settings import QueueSettings
@@ -43,7 +42,7 @@ class SqsQueue:
         self._delay_seconds = delay_seconds
         # No retries of the client's own; half the deadline to connect and half to answer.
         self._half = self._seconds / 2
-        self._sender = _client(self._half, self._half)
+        self._sender = aws.client("sqs", connect_seconds=self._half, read_seconds=self._half)
 
     @property
     def max_message_bytes(self) -> int:
@@ -53,7 +52,7 @@ class SqsQueue:
     @cached_property
     def _receiver(self) -> Any:
         """Made when it is first needed: collect never receives, and a client takes a cold start longer."""
-        return _client(self._half, _LONG_POLL_SECONDS + 5)
+        return aws.client("sqs", connect_seconds=self._half, read_seconds=_LONG_POLL_SECONDS + 5)
 
     def publish(self, messages: Sequence[Message]) -> list[Published]:
         """See the port. A message over the limit raises :class:`TooLarge` before any is sent."""
@@ -178,18 +177,6 @@ class SqsQueue:
 
 def _tally(message: Message) -> Message:
     return Message(f"{message.id}:tally", message.tally.encode())
-
-
-def _client(connect_seconds: float, read_seconds: float) -> Any:
-    # Not boto3: it loads what it knows of S3, for half of a cold start more.
-    return get_session().create_client(
-        "sqs",
-        config=Config(
-            connect_timeout=connect_seconds,
-            read_timeout=read_seconds,
-            retries={"total_max_attempts": 1, "mode": "standard"},
-        ),
-    )
 
 
 def _calls(messages: Sequence[Message]) -> Iterator[list[Message]]:
