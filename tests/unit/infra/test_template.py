@@ -1,16 +1,27 @@
 """What the template lets each function do, and how it is run: written here a second time, on purpose."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from functions.shared.settings import (
+    AlertSettings,
+    KeySettings,
+    LimitSettings,
+    QueueSettings,
+    SeriesSettings,
+    StoreSettings,
+)
+from functions.shared.settings.privacy import PrivacySettings
 from infra.nats.event_source.settings import EventSourceSettings
 from tests.support.template import functions, resources, template
 
 SQS = "QueueIsSqs"
 READ = ("secretsmanager:GetSecretValue", "ssm:GetParameter")
 NATS_URL = ("HasNatsSecret", READ, "NatsUrlSecret")
+LIMITS_URL = ("HasLimitsSecret", READ, "LimitsUrlSecret")
 CLICKHOUSE_PASSWORD = ("HasClickhouseSecret", READ, "ClickhousePasswordSecret")
 QUESTDB_PASSWORD = ("HasQuestdbSecret", READ, "QuestdbPasswordSecret")
 PRIVACY = ("HasPrivacySecret", READ, "PrivacySecret")
@@ -23,6 +34,7 @@ ALLOWED = {
         ("", ("lambda:InvokeFunction",), "EnrichFunction.Arn"),
         (SQS, ("sqs:SendMessage", "sqs:GetQueueAttributes"), "EventQueue.Arn"),
         NATS_URL,
+        LIMITS_URL,
         CLICKHOUSE_PASSWORD,
         KEYS,
         SECRETS_KEY,
@@ -49,6 +61,7 @@ ALLOWED = {
     "drain": [NATS_URL, CLICKHOUSE_PASSWORD, PRIVACY, SECRETS_KEY],
     "serve": [
         NATS_URL,
+        LIMITS_URL,
         CLICKHOUSE_PASSWORD,
         PRIVACY,
         QUESTDB_PASSWORD,
@@ -60,6 +73,7 @@ ALLOWED = {
 }
 SECRETS = {
     "WEIR_NATS_URL_SECRET": NATS_URL,
+    "WEIR_LIMITS_URL_SECRET": LIMITS_URL,
     "WEIR_CLICKHOUSE_PASSWORD_SECRET": CLICKHOUSE_PASSWORD,
     "WEIR_QUESTDB_PASSWORD_SECRET": QUESTDB_PASSWORD,
     "WEIR_ALERTS_WEBHOOK_URL_SECRET": ALERT_WEBHOOK,
@@ -122,13 +136,42 @@ def test_no_secret_is_a_parameter_or_a_variable() -> None:
     assert not [variable for variable in everywhere if variable.endswith(("PASSWORD", "TOKEN", "KEY"))]
 
 
-def test_a_reference_is_an_arn_or_nothing() -> None:
-    import re
+def test_no_address_is_a_parameter_with_a_password_in_it() -> None:
+    urls = {name: given for name, given in template()["Parameters"].items() if name.endswith("Url")}
+    assert {"NatsUrl", "ClickhouseUrl", "QuestdbUrl", "LimitsUrl"} <= urls.keys()
+    for name, given in urls.items():
+        pattern = re.compile(given["AllowedPattern"])
+        assert pattern.fullmatch(given["Default"]), name
+        assert pattern.fullmatch("nats://a.internal:4222,nats://b.internal:4222"), name
+        for secret in ("redis://:word@host:6379", "http://user:word@host", "token@host", "redis://host?password=word"):
+            assert not pattern.fullmatch(secret), name
+        (instead,) = re.findall(r"by (?:\w+ and )?(\w+Secret)\.$", given["ConstraintDescription"])
+        assert instead in template()["Parameters"]
 
-    for parameter in (
-        "NatsUrlSecret", "ClickhousePasswordSecret", "QuestdbPasswordSecret", "AlertWebhookSecret", "KeysSecret",
-        "PrivacySecret",
-    ):  # fmt: skip
+
+def test_what_is_not_shown_of_the_settings_can_be_given_by_reference() -> None:
+    hidden = {
+        f"WEIR_{name.upper()}"
+        for model in (
+            QueueSettings,
+            StoreSettings,
+            SeriesSettings,
+            KeySettings,
+            LimitSettings,
+            AlertSettings,
+            PrivacySettings,
+        )
+        for name, field in model.model_fields.items()
+        if not field.repr
+    }
+    # The keys have a reference of their own, and the document is for `sam local`.
+    assert hidden - {"WEIR_KEYS_DOCUMENT"} == {variable.removesuffix("_SECRET") for variable in SECRETS}
+
+
+def test_a_reference_is_an_arn_or_nothing() -> None:
+    references = [name for name in template()["Parameters"] if name.endswith("Secret")]
+    assert len(references) == 7
+    for parameter in references:
         pattern = re.compile(template()["Parameters"][parameter]["AllowedPattern"])
         assert pattern.fullmatch("")
         assert pattern.fullmatch("arn:aws:ssm:eu-west-1:123456789012:parameter/weir/nats")
