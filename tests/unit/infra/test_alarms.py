@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from functions.serve.costs import fixed
 from functions.shared.metric_names import DIMENSION, METRICS, NAMESPACE
 from tests.support.template import ROOT, functions, resources, template
 
@@ -91,6 +92,43 @@ def test_the_cost_is_reckoned_by_each_functions_memory_and_the_prices() -> None:
     numbers = [float(number) for number in re.findall(r"\* (0\.0\d+)", expression)]
     asked = ("lambda_gb_seconds", "lambda_requests", "gateway_requests")
     assert numbers == pytest.approx([price[name]["usd"] / price[name]["per"] for name in asked])
+
+
+# What of the alarms is there with a broker, NATS with the container.
+STANDING = {"nats": {None, "OnAws", "QueueIsNats"}, "sqs": {None, "OnAws", "QueueIsSqs"}}
+
+
+def listed(broker: str, pattern: str) -> tuple[tuple[str, ...], float]:
+    """The numbers in the one line of the fixed costs that is like this, and its dollars a month."""
+    ((found, usd),) = [(one, usd) for what, usd in fixed(broker).items() if (one := re.fullmatch(pattern, what))]
+    return found.groups(), usd
+
+
+@pytest.mark.parametrize("broker", STANDING)
+def test_the_alarms_that_are_reckoned_with_are_those_that_there_are(broker: str) -> None:
+    conditions = {name: one.get("Condition") for name, one in resources("AWS::CloudWatch::Alarm").items()}
+    there = [alarm for name, alarm in ALARMS.items() if conditions[name] in STANDING[broker]]
+    looked_at = [sum("MetricStat" in one for one in alarm.get("Metrics", ())) or 1 for alarm in there]
+    numbers, usd = listed(broker, r"(\d+) alarms in CloudWatch, one of them of (\d+) metrics")
+    assert numbers == (str(len(there)), str(max(looked_at)))
+    assert usd == pytest.approx(0.10 * sum(looked_at))
+
+
+def test_the_metrics_that_are_reckoned_with_are_those_that_may_be_told() -> None:
+    (count,), usd = listed("nats", r"(\d+) metrics and a dashboard in CloudWatch")
+    assert int(count) == len(TOLD)
+    assert usd == pytest.approx(0.30 * len(TOLD) + 3)
+
+
+def test_the_task_that_is_reckoned_with_is_as_large_as_the_templates() -> None:
+    (task,) = [one["Properties"] for one in resources("AWS::ECS::TaskDefinition").values()]
+    (processors, gigabytes), usd = listed(
+        "nats", r"one Fargate task for the event source \(([\d.]+) vCPU, ([\d.]+) GB\)"
+    )
+    assert float(processors) == int(task["Cpu"]) / 1024
+    assert float(gigabytes) == int(task["Memory"]) / 1024
+    # An hour of a vCPU and of a GB, and 730 hours.
+    assert usd == pytest.approx((float(processors) * 0.04048 + float(gigabytes) * 0.004445) * 730, abs=0.01)
 
 
 def widgets() -> list[dict[str, Any]]:

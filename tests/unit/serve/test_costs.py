@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.cost import PAGE, page
 from functions.serve.costs import (
     MESSAGES,
     MILLION,
@@ -58,6 +59,10 @@ def test_a_million_requests_cost_what_the_gateway_and_lambda_list() -> None:
     paid = dollars(use_of_a_million(1, "nats", collect(), ENRICH))
     assert paid["gateway_requests"] == 3.5
     assert paid["lambda_requests"] == pytest.approx(0.20 * 1.01)
+
+
+def test_the_account_is_that_of_the_prices_and_of_what_was_measured() -> None:
+    assert PAGE.read_text() == page({broker: measured(broker) for broker in BROKERS})
 
 
 def test_what_stands_there_is_by_broker() -> None:
