@@ -229,8 +229,45 @@ def test_a_deployment_without_the_engines_addresses_is_refused() -> None:
         "Queue=nats",
         "KeysPath",
         "EventSourceImage",
+        "SubnetIds",
+        "SecurityGroupIds",
         "CertificateArn",
     ]
+
+
+CONTAINER = {"Environment": "local", "Keys": "nats", "EventSource": "container", "EventSourceImage": "weir:1"}
+IN_VPC = {"SubnetIds": ["subnet-a", "subnet-b"], "SecurityGroupIds": ["sg-weir"]}
+
+
+def holds(condition: dict[str, Any], given: dict[str, Any]) -> bool:
+    """Whether a rule's condition is true of these parameters."""
+    ((function, asked),) = condition.items()
+    if function in ("Fn::Equals", "Fn::EachMemberEquals"):
+        left, right = (given[one["Ref"]] if isinstance(one, dict) else one for one in asked)
+        return bool(left == right if function == "Fn::Equals" else all(one == right for one in left))
+    all_of = [holds(one, given) for one in asked]
+    return {"Fn::Not": not all_of[0], "Fn::And": all(all_of), "Fn::Or": any(all_of)}[function]
+
+
+def refused(**parameters: Any) -> list[str]:
+    """What the rules say against a deployment with these parameters; a list is CloudFormation's of one empty text."""
+    given = {
+        name: one.get("Default", "").split(",") if one["Type"] == "CommaDelimitedList" else str(one.get("Default"))
+        for name, one in template()["Parameters"].items()
+    } | parameters
+    applied = [one for one in template()["Rules"].values() if holds(one["RuleCondition"], given)]
+    said = [each for one in applied for each in one["Assertions"] if not holds(each["Assert"], given)]
+    return [each["AssertDescription"].split()[0] for each in said]
+
+
+def test_a_container_without_a_network_is_refused_before_anything_is_made() -> None:
+    assert refused(**CONTAINER) == ["SubnetIds"]
+    assert refused(**CONTAINER, **IN_VPC) == []
+    assert refused(**CONTAINER | {"EventSource": "drain"}) == []
+
+
+def test_subnets_without_a_security_group_are_refused() -> None:
+    assert refused(**CONTAINER, SubnetIds=["subnet-a"]) == ["SecurityGroupIds"]
 
 
 def test_the_queues_are_kept_encrypted_and_outlive_the_stack() -> None:
