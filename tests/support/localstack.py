@@ -20,6 +20,7 @@ from tests.support.polling import until
 SERVICES = "sqs"
 # What its code asks for, whatever its package says.
 PYTHON = "python3.13"
+REQUIRE_LOCALSTACK = "WEIR_REQUIRE_LOCALSTACK"
 # Three processes may start engines at once.
 _START_SECONDS = 240
 
@@ -56,13 +57,16 @@ def localstack() -> str:
 
 
 def newer_python() -> str:
-    """A Python that LocalStack's code can be read by, which is newer than this one; skips where there is none."""
+    """A Python that LocalStack's code can be read by, newer than this one. Where there is none this skips, or fails
+    where it was promised."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates = [shutil.which(PYTHON), *map(str, sorted(pyenv.glob(f"*/bin/{PYTHON}")))]
     for candidate in filter(None, candidates):
         # A shim of pyenv may be there and yet run nothing.
         if subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
             return candidate
+    if os.environ.get(REQUIRE_LOCALSTACK):
+        pytest.fail(f"LocalStack must run here and cannot: there is no {PYTHON}")
     pytest.skip(f"LocalStack needs {PYTHON}, and it is not here")
 
 
