@@ -70,4 +70,7 @@ beyond what the same invocation takes once warm.
 
 No CPU limit: AWS starts a function at full speed, whatever its memory. The first event then has the memory's part of a
 vCPU.
+
+Keys are given inline and no secret by reference. With references, as a deployment has them, a function also loads
+botocore, makes a client and calls for each: see docs/adr/0017-cold-starts.md.
 """
