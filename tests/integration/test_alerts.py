@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from functions.enrich.recording import Recorder
 from functions.measure.alerts import rules_file
 from functions.measure.alerts.book import Book, Entry
 from functions.measure.alerts.courier import Courier
@@ -16,15 +17,19 @@ from functions.measure.alerts.readings import Readings
 from functions.measure.alerts.silences import Silence
 from functions.measure.alerts.watch import Watch
 from functions.measure.database import Database
+from functions.measure.ledger.check import SETTLE_SECONDS, Check
 from functions.measure.metrics import definitions
 from functions.shared.adapters.questdb_series import QuestDbSeries
+from functions.shared.domain import minutes
 from functions.shared.domain import tags as tagging
 from functions.shared.domain.notification import Notification
 from functions.shared.domain.series import ANOMALIES, METRICS, AnomalyRow, MetricRow
 from functions.shared.errors import QueueUnavailable, SinkRefused, SinkUnavailable
 from functions.shared.ports import AlertSink, Depth
+from schemas.rows import LedgerRow
 from tests.support.batches import Batches, Died, Mortal
 from tests.support.clickhouse import ClickHouse
+from tests.support.deliveries import delivery
 from tests.support.questdb import QuestDb
 
 pytestmark = pytest.mark.engines
@@ -423,6 +428,34 @@ def test_stages_that_are_late_are_told(world: World) -> None:
     values = {one.rule: one.value for one in world.sinks["sns"].told}
     assert values.keys() == {"stored", "measured", "batches"}
     assert values["stored"] == pytest.approx(9, abs=0.1)
+
+
+def test_a_ledger_that_does_not_balance_is_told_once_its_minute_had_its_time_and_told_again_once_it_does(
+    world: World,
+) -> None:
+    """As it ships, each look with a run of the check before it, as a tick has it."""
+    rules = "[rules.ledger]" + rules_file.SHIPPED.read_text().partition("[rules.ledger]")[2].partition("[rules.")[0]
+    batch, received_at = str(uuid.uuid4()), world.now + SECOND
+    two = [delivery(batch_id=batch, batch_index=n, received_at=received_at, key_id="live_a") for n in range(2)]
+    told_of = (minutes.of(received_at), "live_a", batch, received_at, 0)
+    world.batches.tables.note(str(uuid.uuid4()), [LedgerRow(*told_of, "tally", 2)])
+
+    def looked(ticks: int) -> list[str]:
+        for _ in range(ticks):
+            Check(world.batches.database(""), lambda: world.now + MINUTE).run()
+            world.tick(rules)
+        return told(world)
+
+    young = SETTLE_SECONDS // 60
+    assert looked(young) == []
+    assert looked(1) == ["firing"]
+    assert world.sinks["webhook"].told[0].value == 2.0
+    assert looked(3) == ["firing"]
+    Recorder(world.batches.tables, lambda: str(uuid.uuid4())).record(two[:1], [LedgerRow(*told_of, "outcome", 1)])
+    assert looked(1) == ["firing"]
+    Recorder(world.batches.tables, lambda: str(uuid.uuid4())).record(two, [LedgerRow(*told_of, "outcome", 2)])
+    assert looked(3) == ["firing", "recovered"]
+    assert told(world, "sns") == ["firing", "recovered"]
 
 
 def test_an_alert_whose_rule_is_gone_or_is_about_something_else_recovers(world: World) -> None:
