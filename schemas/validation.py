@@ -207,7 +207,7 @@ def _rule_faults(line: bytes) -> list[Fault]:
     """What the rules outside the model say of an event that the model already refused."""
     event = json.loads(line)
     timestamp = event.get("timestamp") if isinstance(event, dict) else None
-    well_formed = isinstance(timestamp, str) and TIMESTAMP.match(timestamp)
+    well_formed = isinstance(timestamp, str) and TIMESTAMP.fullmatch(timestamp)
     fault = _timestamp_fault(timestamp) if timestamp and well_formed else None
     return [fault] if fault else []
 

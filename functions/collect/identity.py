@@ -59,4 +59,4 @@ def _salvaged(line: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     own = value.get("event_id") if isinstance(value, dict) else None
-    return own if isinstance(own, str) and own != ids.NIL and _UUID.match(own) else ""
+    return own if isinstance(own, str) and own != ids.NIL and _UUID.fullmatch(own) else ""

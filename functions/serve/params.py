@@ -107,7 +107,7 @@ def instant(name: str, value: str) -> int:
             found = instants.from_text(text + "T00:00:00Z")
         elif _EPOCH.match(text):
             found = instants.from_wire(float(text))
-        elif _TIME.match(text) and text:
+        elif _TIME.fullmatch(text) and text:
             found = instants.from_text(text)
         else:
             raise ValueError(text)

@@ -71,5 +71,10 @@ class Exposition:
 
 
 def _labels(name: str, told: Mapping[str, Any]) -> str:
-    labels = f'{DIMENSION}="{told.get(DIMENSION, "")}"'
-    return f'{labels},{KEY}="{told[KEY]}"' if name in BY_KEY and KEY in told else labels
+    shown = [DIMENSION, KEY] if name in BY_KEY and KEY in told else [DIMENSION]
+    return ",".join(f'{label}="{_escaped(str(told.get(label, "")))}"' for label in shown)
+
+
+def _escaped(value: str) -> str:
+    """A label's value as the text format has it: one that is not would make the whole page unreadable."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 LONGEST = 128  # several addresses with ports; more of them add nothing
 _PREFIX = {4: 24, 6: 48}
-_PORT = re.compile(r"^\[([^\]]*)\](?::\d+)?$|^([^:]*):\d+$")
+_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?\Z|([^:]*):\d+\Z")
 
 Address = IPv4Address | IPv6Address
 

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from functions.shared.domain import instants
-from functions.shared.domain.keys import Key
+from functions.shared.domain.keys import NOBODY, Key
 from functions.shared.errors import Misconfigured
 
 MOST_BYTES = 1024 * 1024
@@ -47,6 +47,8 @@ def _check(keys: Sequence[Key]) -> None:
     digests = [digest.sha256 for key in keys for digest in key.digests]
     if len(ids) < len(keys):
         raise Misconfigured("the keys' document has two keys of one id")
+    if NOBODY.key_id in ids:
+        raise Misconfigured(f"the keys' document has a key of the id {NOBODY.key_id}, which stands for nobody")
     if len(set(digests)) < len(digests):
         raise Misconfigured("the keys' document has one token twice")
     for key in keys:

@@ -18,7 +18,8 @@ from functions.shared.errors import Unauthorized
 Scope = Literal["write", "read", "admin"]
 Environment = Literal["live", "test"]
 
-ID_PATTERN = r"^(live|test)_[a-z0-9_]{1,40}$"
+# Not `$`, before which a line may end: an id goes into lines and labels as it is.
+ID_PATTERN = r"^(live|test)_[a-z0-9_]{1,40}\Z"
 LONGEST_TOKEN = 256
 MOST_PATTERNS = 200
 
@@ -37,7 +38,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 class Digest(msgspec.Struct, frozen=True, omit_defaults=True):
     """The SHA-256 of a token, hexadecimal, and until when the token is good (RFC 3339; empty is for good)."""
 
-    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
     expires_at: str = ""
 
 
@@ -79,7 +80,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
         return not self.event_names or globs(self.event_names).match(event_name)
 
 
-# Whoever asks where no key is needed.
+# Whoever asks where no key is needed. No key that somebody holds may have its id.
 NOBODY = Key(key_id="live_nobody")
 
 

@@ -1,6 +1,7 @@
 """What a Prometheus server reads of the functions' metrics."""
 
 import io
+import json
 
 import pytest
 
@@ -47,6 +48,14 @@ def test_what_was_refused_is_told_by_key_and_nothing_else_is(capsys: pytest.Capt
         'weir_requests_limited_total{service="exposed"} 1',
         'weir_requests_limited_total{service="exposed",key_id="live_a"} 2',
         'weir_requests_limited_total{service="exposed",key_id="live_b"} 1',
+    ]
+
+
+def test_a_label_may_hold_whatever_a_line_of_the_log_may() -> None:
+    exposition = Exposition()
+    exposition.take(json.dumps({"_aws": {}, "service": 'a"b', "key_id": "c\\n\nd", "EventsDropped": 1}))
+    assert exposition.text().splitlines()[1:] == [
+        r'weir_events_dropped_total{service="a\"b",key_id="c\\n\nd"} 1',
     ]
 
 
