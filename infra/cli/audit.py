@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from functions.measure.ledger.audit import Audited
 
 _SHOWN = 1_000
+_LAST_MINUTE = (2**32 - 1) // 60
 
 
 def register(app: typer.Typer) -> None:
@@ -66,11 +67,13 @@ def _range(since: str, until: str) -> tuple[int, int]:
     from infra.cli import client
     from infra.cli.measuring import second
 
-    asked = second("--to", until) or 0
+    asked = second("--to", until, up=True) or 0
     last = -(-asked // MINUTE_SECONDS) if until else (int(time.time()) - SETTLE_SECONDS) // MINUTE_SECONDS
+    # The store knows no later minute.
+    last = min(last, _LAST_MINUTE)
     first = (second("--from", since) or 0) // MINUTE_SECONDS if since else last - DAY_SECONDS // MINUTE_SECONDS
     if first >= last:
-        raise client.CommandError("--from must be before --to.")
+        raise client.CommandError("--from must be before --to." if until else _too_young())
     return max(0, first) * MINUTE_SECONDS, last * MINUTE_SECONDS
 
 
@@ -128,12 +131,19 @@ def _show(since: int, until: int, done: Audited) -> None:
 
 def _not_yet() -> str:
     """Without it an account of nothing reads as if all had been looked at."""
+    return f"what came since is not looked at, as it may be on its way still: weir audit --to {_this_minute()} does"
+
+
+def _too_young() -> str:
+    return f"What came in the last five minutes is looked at only where --to asks for it: --to {_this_minute()}."
+
+
+def _this_minute() -> str:
     import time
 
     from functions.shared.domain.minutes import MINUTE_SECONDS
 
-    ends = (int(time.time()) // MINUTE_SECONDS + 1) * MINUTE_SECONDS
-    return f"what came since is not looked at, as it may be on its way still: weir audit --to {_time(ends)} does"
+    return _time((int(time.time()) // MINUTE_SECONDS + 1) * MINUTE_SECONDS)
 
 
 def _name(done: Audited) -> None:

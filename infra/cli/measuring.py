@@ -40,7 +40,7 @@ def measure(
     from infra.cli import client
 
     with client.telling():
-        done = _run(second("--from", since), second("--to", until), wait_seconds)
+        done = _run(second("--from", since), second("--to", until, up=True), wait_seconds)
         if done.state == "busy":
             raise client.CommandError("Another run has the turn; try again, or wait longer with --wait.")
         if as_json:
@@ -68,17 +68,18 @@ def _run(since: int | None, until: int | None, wait_seconds: float) -> Measured:
         raise client.CommandError(str(error)) from error
 
 
-def second(option: str, text: str) -> int | None:
-    """A time as seconds since 1970; a part of a second is left out. None where none was given."""
+def second(option: str, text: str, *, up: bool = False) -> int | None:
+    """A time as seconds since 1970: the second it lies in, or the end of that (``up``). None where none was given."""
     from functions.shared.domain import instants
     from infra.cli import client
 
     if not text:
         return None
     try:
-        found = instants.from_text(text) // instants.SECOND
+        at = instants.from_text(text)
     except ValueError:
         raise client.CommandError(f"{option}: {text!r} is no RFC 3339 time, such as 2026-01-31T00:00:00Z.") from None
+    found = -(-at // instants.SECOND) if up else at // instants.SECOND
     return min(max(0, found), _LAST_SECOND)
 
 
