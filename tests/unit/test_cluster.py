@@ -10,13 +10,17 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from functions.enrich.recording import _claim
 from functions.enrich.tables import Touch
 from functions.shared.adapters.clickhouse_link import Turns
 from functions.shared.adapters.clickhouse_tables import ClickHouseTables
+from functions.shared.domain import ids
 from functions.shared.errors import Misconfigured, StoreRefused, StoreUnavailable
 from functions.shared.settings import StoreSettings, load
 from functions.shared.settings.enrich import EnrichSettings
 from infra.clickhouse.migrate import render
+from schemas.rows import LedgerRow
+from tests.support.deliveries import delivery
 
 ROOT = Path(__file__).parents[2]
 TOUCH = Touch(minutes=[], event_ids=[], events=0)
@@ -43,6 +47,7 @@ class Busy:
     """The driver of a store that refuses so many inserts, since another still awaits its quorum; and a clock."""
 
     def __init__(self, refusals: int, code: int = 286) -> None:
+        """Each insert is refused so often."""
         self.refusals, self.code = refusals, code
         self.now, self.pauses = 0.0, list[float]()
         self.tokens, self.bodies = list[str](), list[bytes]()
@@ -53,7 +58,7 @@ class Busy:
     def raw_insert(self, _table: str, _names: list[str], body: Any, settings: dict[str, Any], fmt: str) -> None:
         self.tokens.append(settings["insert_deduplication_token"])
         self.bodies.append(b"".join(body))
-        if len(self.tokens) <= self.refusals:
+        if self.tokens.count(self.tokens[-1]) <= self.refusals:
             text = f"Code: {self.code}. DB::Exception: Quorum for previous write has not been satisfied yet."
             raise DatabaseError(text, code=self.code)
 
@@ -63,12 +68,25 @@ class Busy:
 
 
 def writing_to(store: Busy, seconds: float, chance: float) -> ClickHouseTables:
+    """As it is wired, but for the clock: a quarter of what a statement may take is ``seconds``."""
     settings = load(
-        StoreSettings, {"WEIR_CLICKHOUSE_CLUSTER": "events", "WEIR_CLICKHOUSE_TIMEOUT_SECONDS": str(seconds)}
+        StoreSettings, {"WEIR_CLICKHOUSE_CLUSTER": "events", "WEIR_CLICKHOUSE_TIMEOUT_SECONDS": str(4 * seconds)}
     )
-    tables = ClickHouseTables(settings, Turns(seconds, lambda: store.now, store.sleep, lambda: chance))
+    tables = ClickHouseTables(settings)
+    tables._turns = Turns(tables._turns._seconds, lambda: store.now, store.sleep, lambda: chance)
     tables._link = store  # type: ignore[assignment]
     return tables
+
+
+def record(tables: ClickHouseTables) -> None:
+    """A block of one event, which goes into each of the five tables."""
+    one = delivery()
+    assert one.processed is not None
+    tables.claim("a", [_claim(one)])
+    tables.insert_processed("a", [one.processed])
+    tables.insert_raw("a", [one.raw])
+    tables.note("a", [LedgerRow(0, "k", ids.NIL, 1, 0, "outcome", events=1)])
+    tables.touch("a", TOUCH)
 
 
 # Pauses of 50, 100, 200 and 400 ms at most, then of half a second: in two seconds there is time for six.
@@ -84,11 +102,31 @@ def test_an_insert_that_meets_another_ones_quorum_waits_for_its_turn(refusals: i
     assert (len(set(store.tokens)), len(set(store.bodies)), len(store.bodies)) == (1, 1, refusals + 1)
 
 
-def test_it_waits_no_longer_than_a_statement_may_take_and_then_the_message_comes_again() -> None:
+def test_it_waits_no_longer_than_its_share_and_then_the_message_comes_again() -> None:
     store = Busy(FIT + 1)
     with pytest.raises(StoreUnavailable):
         writing_to(store, 2.0, 1.0).touch("a", TOUCH)
     assert store.pauses == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.5, 0.5])
+
+
+def test_all_inserts_of_a_block_may_wait_and_together_no_longer_than_half_of_what_their_function_has() -> None:
+    seconds = load(StoreSettings, {}).clickhouse_timeout_seconds / 4
+    fit = 4 + int((seconds - 0.75) / 0.5)
+    store = Busy(fit)
+    record(writing_to(store, seconds, 1.0))
+    assert (len(set(store.tokens)), len(store.pauses)) == (5, 5 * fit)
+    assert store.now <= _enrich_timeout() / 2
+    store = Busy(fit + 1)
+    with pytest.raises(StoreUnavailable):
+        record(writing_to(store, seconds, 1.0))
+    assert store.now <= seconds
+
+
+def _enrich_timeout() -> int:
+    function = (ROOT / "template.yaml").read_text().partition("  EnrichFunction:\n")[2]
+    found = re.search(r"Timeout: (\d+)", function)
+    assert found
+    return int(found[1])
 
 
 def test_those_who_were_refused_together_do_not_wait_alike() -> None:

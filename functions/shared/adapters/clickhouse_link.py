@@ -22,6 +22,9 @@ _SEQUENTIAL = {"select_sequential_consistency": 1}
 # UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE: of a table one insert at a time awaits its quorum, and others are refused.
 _NOT_ITS_TURN = 286
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.5
+# Of what the store gives a statement. A block has five inserts and at times a salt, each of which may have to wait, and
+# all of them together no longer than half of what its function has.
+_SHARE = 0.25
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]{2,})\)")
 
 
@@ -84,8 +87,7 @@ class Turns:
     """Lets an insert wait for its turn: it is tried again while others of its table await their quorum.
 
     It is to carry a token, since of several partitions some may be there already; then it may be run again. It waits no
-    longer than ``seconds``, which is what the store itself gives a statement. ``chance`` is from 0 to 1: writers that
-    were refused together would else meet again.
+    longer than ``seconds``. ``chance`` is from 0 to 1: writers that were refused together would else meet again.
     """
 
     def __init__(
@@ -96,6 +98,11 @@ class Turns:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._seconds, self._clock, self._sleep, self._chance = seconds, clock, sleep, chance
+
+    @classmethod
+    def of(cls, settings: StoreSettings) -> "Turns":
+        """Those of one of several inserts that belong together."""
+        return cls(settings.clickhouse_timeout_seconds * _SHARE)
 
     def take(self, insert: Callable[[], T]) -> T:
         """Run it. Raises what it raises; one of :func:`failures` also where its turn did not come in time."""

@@ -68,7 +68,7 @@ class ClickHouseSalts:
         settings = {**once, **self._bounded(), **agreed(self._settings)}
         row = json.dumps([_date(day), salt.hex()]).encode()
         client, how = self._link.client(), {"settings": settings, "fmt": "JSONCompactEachRow"}
-        turns = Turns(self._settings.clickhouse_timeout_seconds)
+        turns = Turns.of(self._settings)
         turns.take(lambda: client.raw_insert("visitor_salts", ["day", "salt"], row, **how))
 
     def _bounded(self) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class ClickHouseTables:
         self._insert_settings = {**_INSERT, "max_execution_time": self._seconds, **agreed(settings)}
         self._select_settings = {**_SELECT, "max_execution_time": self._seconds, **current(settings)}
         self._link = ClickHouseLink.of(settings, self._seconds + _GRACE_SECONDS, compress=False)
-        self._turns = turns or Turns(self._seconds)
+        self._turns = turns or Turns.of(settings)
 
     def claim(self, attempt_id: str, claims: Sequence[Claim]) -> None:
         """See the port."""
