@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import pytest
@@ -17,6 +17,7 @@ from schemas.rows import Delivery, LedgerRow
 from tests.support.deliveries import NOW, delivery
 from tests.support.writers import FATES, World
 
+SECOND = 1_000_000_000
 EVENTS = [str(uuid.UUID(int=number)) for number in range(1, 5)]
 BATCHES = [str(uuid.UUID(int=number)) for number in range(101, 104)]
 
@@ -113,6 +114,80 @@ def test_at_rest_each_request_is_accounted_for_as_it_stands(
     world.finish({attempt for attempt, _, _ in world.at_work})
     told = [part for block in parts for part in block]
     assert accounts(world.tables) == truth(world.tables, told)
+
+
+class Sending(NamedTuple):
+    """A request as collect took it: which events, what its client's clock said, and when it came. Nothing is shared."""
+
+    events: list[str]
+    key: str
+    took: int
+    clock: int
+
+
+def _cut(events: Sequence[str], size: int) -> list[list[str]]:
+    return [list(events[first : first + size]) for first in range(0, len(events), size)]
+
+
+@st.composite
+def _sendings(draw: st.DrawFn) -> list[Sending]:
+    """Each event up to five times, in any order, cut into requests anew each time."""
+    often = draw(st.lists(st.integers(1, 5), min_size=1, max_size=len(EVENTS)))
+    every = draw(st.permutations([event for event, times in zip(EVENTS, often, strict=False) for _ in range(times)]))
+    return [
+        Sending(
+            cut,
+            draw(st.sampled_from(["live_shop", "live_shop", "test_shop"])),
+            draw(st.integers(0, 90)) * SECOND,
+            draw(st.sampled_from([0, 0, 1, -3_600, 10**6])) * SECOND,
+        )
+        for cut in _cut(every, draw(st.integers(1, 4)))
+    ]
+
+
+def received(number: int, sending: Sending) -> tuple[list[Delivery], LedgerRow]:
+    """What a client's clock is off by moves the timestamps of all that it sends."""
+    received_at, batch_id = NOW + sending.took, str(uuid.UUID(int=1_000 + number))
+    common = {"received_at": received_at, "batch_id": batch_id, "key_id": sending.key, "sent_at": NOW + sending.clock}
+    found = [
+        delivery(event_id=event, batch_index=place, timestamp=NOW - sending.clock, digest=event, **common)
+        for place, event in enumerate(sending.events)
+    ]
+    where = (minutes.of(received_at), sending.key, batch_id, received_at)
+    return found, LedgerRow(*where, 0, "outcome", len(found), host="host")
+
+
+@settings(max_examples=500, deadline=None)
+@given(_sendings(), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from([0.0, 0.1, 0.3]))
+def test_each_event_stands_once_however_often_and_in_whatever_requests_it_was_sent_and_the_ledger_balances(
+    sendings: list[Sending], requests_a_block: int, seed: int, accidents: float
+) -> None:
+    chance = random.Random(seed)
+    requests = [received(number, sending) for number, sending in enumerate(sendings)]
+    blocks = [requests[first : first + requests_a_block] for first in range(0, len(requests), requests_a_block)]
+    world = World(
+        [[one for found, _ in block for one in found] for block in blocks],
+        lambda: str(uuid.UUID(int=chance.getrandbits(128), version=4)),
+        [[part for _, part in block] for block in blocks],
+    )
+    fates = (chance.choice(FATES) if chance.random() < accidents else "runs" for _ in range(200))
+    world.run(iter(lambda: chance.randrange(12), None), fates)
+    world.finish({attempt for attempt, _, _ in world.at_work})
+    sent = {event for sending in sendings for event in sending.events}
+    assert sorted(row.event_id for _, row in world.tables.raw) == sorted(sent)
+    assert sorted(row.event_id for _, row in world.tables.processed) == sorted(sent)
+    told = accounts(world.tables)
+    assert told == truth(world.tables, [part for _, part in requests])
+    total = _all(told.values())
+    deliveries = sum(len(sending.events) for sending in sendings)
+    assert total == Account(deliveries, len(sent), 0, deliveries - len(sent))
+
+
+def _all(accounts_of: Iterable[Account]) -> Account:
+    total = Account()
+    for one in accounts_of:
+        total = total.plus(one)
+    return total
 
 
 def record(tables: MemoryTables, *blocks: tuple[list[Delivery], LedgerRow]) -> None:
