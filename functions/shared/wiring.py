@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from functions.measure.erasing.erasures import Erasures
     from functions.measure.identities import Identities
     from functions.measure.judging.replay import Replays
+    from functions.measure.lease import Lease
     from functions.measure.ledger.keeper import Keeper
     from functions.measure.replays.book import Book as ReplayBook
     from functions.measure.replays.book import Replay
@@ -423,20 +424,22 @@ def collector() -> "Collector":
 
 def replay_runner(watch: "Callable[[Replay], None]" = lambda _: None) -> "Runner":
     """What does replays, for one run."""
-    from functions.measure.lease import REPLAY, Lease, comment
     from functions.measure.replays.runner import Clock, Runner
-    from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 
     settings = measure_settings()
     store = measured_store()
 
-    def new_lease() -> Lease:
-        lease_id = str(uuid.uuid4())
-        own = ClickHouseBatch(settings, own={"log_comment": comment(lease_id, REPLAY)})
-        return Lease(own, lease_id, time.time_ns, time.sleep, settings.measure_lease_seconds, REPLAY)
-
     clock = Clock(time.monotonic, time.sleep)
-    return Runner(store, _replay_book(store), _queue(settings), new_lease, clock, watch)
+    return Runner(store, _replay_book(store), _queue(settings), _replay_lease, clock, watch)
+
+
+def _replay_lease() -> "Lease":
+    from functions.measure.lease import REPLAY, Lease, comment
+    from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
+
+    settings, lease_id = measure_settings(), str(uuid.uuid4())
+    own = ClickHouseBatch(settings, own={"log_comment": comment(lease_id, REPLAY)})
+    return Lease(own, lease_id, time.time_ns, time.sleep, settings.measure_lease_seconds, REPLAY)
 
 
 def _replay_book(database: "Database") -> "ReplayBook":
@@ -563,6 +566,7 @@ def eraser(run_seconds: float, wait_seconds: float = 0.0) -> "Eraser":
     """What forgets them. The batches it runs may work for so long, and wait so long for their turn."""
     from functions.measure.erasing.disk import Disk
     from functions.measure.erasing.eraser import Eraser, Turn
+    from functions.measure.erasing.requests import Requests
     from functions.measure.erasing.tombstones import Tombstones
     from functions.measure.lease import Lease, Leased, comment
     from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
@@ -581,6 +585,7 @@ def eraser(run_seconds: float, wait_seconds: float = 0.0) -> "Eraser":
         erasures(),
         Disk(database),
         Tombstones(series_store()),
+        Requests(database, _replay_book(database), _replay_lease),
         lambda: measure_service(at_once=True).run(run_seconds, wait_seconds),
         turn,
         time.time_ns,

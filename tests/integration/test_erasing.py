@@ -14,10 +14,12 @@ import pytest
 
 from functions.measure.erasing.erasures import Erasure
 from functions.measure.identities import Identities
+from functions.measure.replays.request import Filter, Request
 from functions.shared import wiring
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.domain import ids
 from functions.shared.errors import StoreUnavailable
+from schemas import patch
 from schemas.rows import Delivery
 from tests.integration.test_whole_batches import ARRIVALS, event
 from tests.support.batches import Died
@@ -190,6 +192,46 @@ def test_events_that_failed_are_found_by_their_bytes(whole: Whole) -> None:
     assert noted == [{"kind": "outcome", "n": 2}, {"kind": "erased", "n": len(gone) + 1}]
     left = whole.batches.rows("SELECT event_id FROM raw_events")
     assert {str(row["event_id"]) for row in left} == {one.raw.event_id for one in stay}
+
+
+def asked(*patched: tuple[str, str], settled: bool = True, **which: Any) -> str:
+    """A replay, as it is asked for; ``settled`` is one that is over."""
+    book = wiring._replay_book(wiring.measured_store())
+    operations = [patch.Set(path, value) for path, value in patched]
+    replay = book.create(Request("failed", Filter(**which), operations), book.generation(), 3)
+    if settled:
+        book.note(replay, replay.progress._replace(sent=3, ended=True, settled=True, outcome=(3, 0, 0, 0)))
+    return replay.replay_id
+
+
+def test_replays_no_longer_tell_whom_their_patches_made_of_events_and_one_at_work_comes_to_its_end(
+    whole: Whole,
+) -> None:
+    mine = delivery(user_ref=ADA, anonymous_id=DEVICE)
+    patched = delivery(failed=True, raw_data="{}", key_id="live")._replace(processed=None)
+    patched = patched._replace(raw=patched.raw._replace(patch=f'[{{"op":"set","path":"user_id","value":"{ADA}"}}]'))
+    other = delivery(user_ref="bob")
+    whole.batches.record([mine, patched, other])
+    told = [
+        asked(("user_id", ADA)),
+        asked(("properties.email", f"<{ADA}>")),
+        asked(("anonymous_id", DEVICE), settled=False),
+        asked(cause=f"no such user: {ADA}"),
+    ]
+    stays = asked(("user_id", "bob"), settled=False)
+    assert wiring.eraser(600, 60).preview(ADA)["replays"] == len(told)
+    receipt = erase(ADA)
+    assert (places(receipt, "before")["replays"], places(receipt, "after")["replays"]) == (len(told), 0)
+    assert places(receipt, "before")["raw_events"] == 2
+    assert where_known(whole, [mine, patched]) == []
+    book = wiring._replay_book(wiring.measured_store())
+    replays = [book.get(one) for one in told]
+    assert {one.request for one in replays} == {Request("failed")}
+    assert [one.matched for one in replays] == [3] * 4
+    assert [one.stopped for one in replays] == [False, False, True, False]
+    # Let go on again one that has no end would bring all that ever failed.
+    assert all(book.want(one, stop=False).progress.ended for one in told)
+    assert (book.get(stays).stopped, book.get(stays).request.patch) == (False, [patch.Set("user_id", "bob")])
 
 
 def test_nothing_of_the_person_is_on_a_disk_any_more(whole: Whole, module_whole: Whole) -> None:

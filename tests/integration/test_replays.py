@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from functions.measure.erasing import requests
+from functions.measure.erasing.requests import Requests
 from functions.measure.replays import listing, runner
 from functions.measure.replays.request import Request
 from functions.measure.replays.tidying import tidy
@@ -370,6 +372,47 @@ def test_a_queue_that_is_away_leaves_it_where_it_was(pipe: Pipe) -> None:
         pipe.runner().run(lambda: True, replay_id)
     pipe.queue.available = True  # type: ignore[attr-defined]
     assert pipe.go_on(replay_id)["state"] == "done"
+
+
+HERS = '[{"op":"drop","path":"properties.poison"},{"op":"set","path":"user_id","value":"ann"}]'
+
+
+def test_a_replay_that_an_erasure_ends_half_way_cannot_go_on_and_leaves_its_letters_to_another_one(pipe: Pipe) -> None:
+    pipe.send([poisoned(number) for number in range(3)])
+    pipe.enrich()
+    pipe.collect()
+    replay_id = pipe.service.create(_request("dead", HERS))["replay_id"]
+    pipe.queue.available = False  # type: ignore[attr-defined]
+    with pytest.raises(QueueUnavailable):
+        pipe.runner().run(lambda: True, replay_id)
+    pipe.queue.available = True  # type: ignore[attr-defined]
+    assert listing.standing(pipe.database)["replaying"] == 3
+    erasing = Requests(pipe.database, pipe.book, lambda: pipe.lease(30))
+    for _ in range(2):
+        erasing.forget([replay_id])
+    assert "ann" not in str(pipe.rows("SELECT * FROM replays"))
+    pipe.service.resume(replay_id)
+    assert (pipe.go_on(replay_id)["state"], pipe.service.get(replay_id)["sent"], pipe.raw()) == ("done", 0, {})
+    assert pipe.service.get(pipe.replay("dead", MEND))["stored"] == 3
+
+
+def test_whoever_is_at_work_on_replays_is_waited_for_before_what_was_asked_is_forgotten(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "_WAIT_SECONDS", 0.3)
+    replay_id = pipe.service.create(_request("dead", HERS))["replay_id"]
+    at_work = pipe.lease(30)
+    assert at_work.acquire(10)
+    asked = Requests(pipe.database, pipe.book, lambda: pipe.lease(30))
+    with pytest.raises(StoreUnavailable, match="at work"):
+        asked.forget([replay_id])
+    # It sees by this that it is to come to a stop.
+    assert pipe.book.get(replay_id).stopped
+    assert pipe.book.get(replay_id).request.patch
+    at_work.release()
+    asked.forget([replay_id])
+    assert not pipe.book.get(replay_id).request.patch
+    assert pipe.book.get(replay_id).progress.ended
 
 
 def test_a_dry_run_writes_nothing_and_says_what_would_become_of_each(pipe: Pipe) -> None:

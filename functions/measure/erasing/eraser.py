@@ -19,6 +19,7 @@ from functions.measure.erasing import people, places, statements
 from functions.measure.erasing.disk import Disk
 from functions.measure.erasing.erasures import Erasure, Erasures
 from functions.measure.erasing.people import Link
+from functions.measure.erasing.requests import Requests
 from functions.measure.erasing.tombstones import Row, Tombstones
 from functions.measure.lease import Lease
 from functions.measure.service import Measured
@@ -32,6 +33,7 @@ _WAIT_SECONDS = 60.0
 # What a first look may have missed was on its way in. What still comes after so many looks is for the next run.
 _ROUNDS = 5
 _WORK = ("erasure_subjects", "erasure_sessions")
+_BESIDE = ("visitor_merges", "replays", "metric_states")
 
 
 class Turn(NamedTuple):
@@ -50,12 +52,13 @@ class Eraser:
         erasures: Erasures,
         disk: Disk,
         tombstones: Tombstones,
+        requests: Requests,
         measure: Callable[[], Measured],
         turn: Callable[[], Turn],
         clock: Callable[[], int],
     ) -> None:
         self._database, self._erasures, self._disk, self._tombstones = database, erasures, disk, tombstones
-        self._measure, self._turn, self._clock = measure, turn, clock
+        self._requests, self._measure, self._turn, self._clock = requests, measure, turn, clock
 
     def run(self, tell: Callable[[Erasure], None] = lambda _: None) -> int:
         """Carry out all that were asked for, and how many that were. ``tell`` is told of each as it comes further."""
@@ -88,7 +91,8 @@ class Eraser:
             self._widen(erasure, refuse=False)
             self._gather(erasure)
             self._choose(self._database, erasure)
-            return {**self._gathered(erasure), **self._beside(erasure), **self._series_rows(erasure)[0]}
+            beside = {**self._beside(erasure), "replays": len(self._replays(erasure))}
+            return {**self._gathered(erasure), **beside, **self._series_rows(erasure)[0]}
         finally:
             for table in (*_WORK, "erased_events"):
                 self._disk.delete(table, "erasure_id = {id:UUID}", erasure.erasure_id)
@@ -96,9 +100,15 @@ class Eraser:
     def _remove(self, erasure: Erasure) -> Erasure:
         self._widen(erasure)
         self._gather(erasure)
-        merges = {"visitor_merges": self._count("visitor_merges", statements.MERGES, erasure)}
-        erasure = _with(erasure, {**self._gathered(erasure), **merges})._replace(state="removing")
+        replays = self._replays(erasure)
+        others = {
+            "visitor_merges": self._count("visitor_merges", statements.MERGES, erasure),
+            "replays": len(replays),
+        }
+        erasure = _with(erasure, {**self._gathered(erasure), **others})._replace(state="removing")
         self._erasures.note(erasure)
+        # Before any event goes: one that is at work may bring more of theirs.
+        self._requests.forget(replays)
         self._database.run(statements.ACCOUNT, _id(erasure))
         months = self._texts(statements.MONTHS, erasure)
         for place in places.EVENTS:
@@ -144,12 +154,13 @@ class Eraser:
         after = {place.name: self._count(place.name, _ERASED, erasure) for place in places.EVENTS}
         after |= {**self._beside(erasure), **self._series_rows(erasure)[0]}
         after["visitor_merges"] = self._count("visitor_merges", statements.MERGES, erasure)
+        after["replays"] = len(self._replays(erasure))
         if found or any(after.values()):
             return erasure._replace(state="removing")
         for table in _WORK:
             self._disk.delete(table, "erasure_id = {id:UUID}", erasure.erasure_id)
         tables = [place.name for place in places.EVENTS]
-        self._disk.await_removed([*tables, *statements.DERIVED, "visitor_merges", "metric_states", *_WORK])
+        self._disk.await_removed([*tables, *statements.DERIVED, *_BESIDE, *_WORK])
         return erasure._replace(state="done", after=after, finished_at=self._clock())
 
     def _widen(self, erasure: Erasure, refuse: bool = True) -> None:
@@ -191,6 +202,9 @@ class Eraser:
 
     def _beside(self, erasure: Erasure) -> dict[str, int]:
         return {table: self._count(table, where, erasure) for table, where in statements.DERIVED.items()}
+
+    def _replays(self, erasure: Erasure) -> list[str]:
+        return self._requests.naming(self._erasures.subjects(erasure.erasure_id))
 
     def _series_rows(self, erasure: Erasure) -> tuple[dict[str, int], list[Row]]:
         own = self._texts(places.OWN_VISITORS, erasure)

@@ -19,6 +19,7 @@ KEPT = (
     "event_deliveries: ids of events and batches, and the hash of the bytes of each delivery",
     "erased_events: ids of the events that were removed, for the ledger",
     "metrics: numbers that nobody can be told from",
+    "replays: when there were any, and what came of them",
     "suppressions: hashes by which late events are refused",
 )
 

@@ -32,17 +32,18 @@ _COLUMNS = "event_id, timestamp, received_at, batch_id, batch_index, key_id"
 
 @dataclass(frozen=True)
 class Events:
-    """A table of events. ``told`` says which of its rows have their ids in their bytes alone."""
+    """A table of events. ``told`` says which of its rows have their ids in their bytes alone, or in their patch."""
 
     name: str
     time: str = "timestamp"
     identity: str = "concat('a:', anonymous_id)"
     told: str = ""
+    patched: bool = False
     parted: bool = True
 
 
 EVENTS = (
-    Events("raw_events", told="processing_status = 'failed'"),
+    Events("raw_events", told="processing_status = 'failed'", patched=True),
     Events("processed_events", identity="identity"),
     Events("dead_letters", time="received_at", told="true", parted=False),
 )
@@ -99,7 +100,18 @@ def _in_bytes(place: Events) -> list[str]:
     unreadable = (
         f"SELECT {_COLUMNS} FROM ({read}) WHERE NOT readable AND arrayExists(one -> position(text, one) > 0, {_TEXTS})"
     )
-    return [of_user, _joined(of_device), _joined(of_identity), unreadable]
+    found = [of_user, _joined(of_device), _joined(of_identity), unreadable]
+    return [*found, _in_patch(place, columns)] if place.patched else found
+
+
+def _in_patch(place: Events, columns: str) -> str:
+    """Failed events that a replay was to make the person's: their bytes stay as they came, their patch says it."""
+    users = "(SELECT groupArray(name) FROM erasure_subjects WHERE erasure_id = {id:UUID} AND kind = 'user')"
+    made = f"arrayMap(word -> toString({_user('word')}), arrayMap(one -> JSONExtractString(one, 'value'), operations))"
+    return (
+        f"SELECT {_COLUMNS} FROM (SELECT {columns}, JSONExtractArrayRaw(patch) AS operations FROM {place.name}"
+        f" WHERE {place.told} AND patch != '') WHERE hasAny({made}, {users})"
+    )
 
 
 def _user(reference: str) -> str:
