@@ -313,6 +313,7 @@ def test_what_a_tick_that_died_has_left_neither_keeps_the_person_nor_brings_them
         assert where_known(whole, mine) == []
         whole.check(theirs)
         whole.measure()
+    assert where_known(whole, mine) == []
 
 
 def begin(erasure: Erasure) -> None:
@@ -358,7 +359,10 @@ def visits() -> list[Delivery]:
 
 
 def where_known(whole: Whole, mine: list[Delivery]) -> list[str]:
-    """The tables, scratch among them, in which a name of the person is, or an event of theirs that is not kept."""
+    """The tables, scratch among them, in which a name of the person is, or an event of theirs that is not kept.
+
+    Sessions of the other store in any state: what gave way to another one can be read still.
+    """
     names = [ADA, DEVICE, ids.named("user", ADA)]
     kept = ("event_deliveries", "erased_events")
     tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine NOT IN ('View')"
@@ -367,7 +371,8 @@ def where_known(whole: Whole, mine: list[Delivery]) -> list[str]:
         text = whole.batches.client.raw_query(f"SELECT * FROM {row['name']}", fmt="TSV")
         known = names if row["name"] in kept else [*names, *(one.raw.event_id for one in mine)]
         found += [f"{row['name']}: {name}" for name in known if name.encode() in text]
-    return found
+    told = str(whole.series.query("SELECT * FROM sessions"))
+    return found + [f"questdb sessions: {name}" for name in names if name in told]
 
 
 def turn_is_free(whole: Whole) -> bool:
