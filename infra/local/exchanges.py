@@ -18,11 +18,15 @@ _NOTICE = f"# Changed for Weir's packages by its {_HERE}, which says what and wh
 
 
 class Exchange(NamedTuple):
-    """Whose module it is, the SHA-256 of the text that was looked at, and what is made of it."""
+    """Whose module it is, the SHA-256 of the text that was looked at, and what is made of it.
+
+    ``left`` is that of what earlier releases wrote into the installer's cache in its place: that text was ours.
+    """
 
     distribution: str
     digest: str
     text: Callable[[str], str]
+    left: str = ""
 
 
 def exchange(packages: Path, exchanges: Mapping[str, Exchange] | None = None) -> None:
@@ -35,7 +39,7 @@ def exchange(packages: Path, exchanges: Mapping[str, Exchange] | None = None) ->
 def _exchange(packages: Path, name: str, one: Exchange) -> None:
     module = packages / name
     found = module.read_bytes() if module.is_file() else None
-    if found is None or hashlib.sha256(found).hexdigest() != one.digest:
+    if found is None or hashlib.sha256(found).hexdigest() not in {one.digest, one.left}:
         raise SystemExit(_mismatch(packages, name, one, found))
     text = found.decode()
     # The installer links what is in its cache: written in place, it would be the text of every environment.
@@ -89,7 +93,10 @@ _EXCHANGES: Mapping[str, Exchange] = {
         "nats-py", "803dc20bfb1b18daec3d04ca7da366e67c73e5af389835c2d375d6da6366a864", lambda _: _JETSTREAM_ON_USE
     ),
     "pydantic/plugin/_loader.py": Exchange(
-        "pydantic", "42eb42a853c5465b1059bb26e4dbff53a4997c5d1437cb36b5f25e4d3c144944", lambda _: _NO_PLUGINS
+        "pydantic",
+        "42eb42a853c5465b1059bb26e4dbff53a4997c5d1437cb36b5f25e4d3c144944",
+        lambda _: _NO_PLUGINS,
+        left="72a18730f0ac37b27deba021ca833f9213efbb8f49c233ab0ebdb1874770deec",
     ),
     "pydantic_core/core_schema.py": Exchange(
         "pydantic-core", "79546d1a51561f7f92ce3861b342e67d0c1f076d13175e47bda73db71167a867", without_fields

@@ -68,6 +68,13 @@ def test_a_build_fails_where_a_dependency_came_with_another_text(tmp_path: Path,
     assert module.read_bytes().decode() == other
 
 
+def test_what_an_earlier_release_left_in_the_cache_is_taken(tmp_path: Path, module: Path) -> None:
+    module.write_text(NEW)
+    known = EXCHANGES[MODULE]._replace(left=hashlib.sha256(NEW.encode()).hexdigest())
+    exchange(tmp_path / "packages", {MODULE: known})
+    assert module.read_text().endswith(NEW)
+
+
 def test_a_build_fails_where_a_dependency_came_without_the_module(tmp_path: Path, module: Path) -> None:
     module.unlink()
     with pytest.raises(SystemExit, match=r"^package/module\.py of a-package is not there"):
