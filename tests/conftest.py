@@ -1,6 +1,7 @@
 """Sockets are closed everywhere but in the folders whose tests start real engines themselves."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from tests.support.keys import VARIABLES
 
 # Before anything that is made once a process reads them.
 os.environ.update(VARIABLES)
+
+# Where the tests are started in the background Ctrl-C may be ignored, and every process they start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes is the machine's affair.
 settings.register_profile("untimed", deadline=None)
