@@ -313,7 +313,7 @@ def measure_service(at_once: bool = False) -> "MeasureService":
     from functions.measure.exporting import SessionExporter
     from functions.measure.judging.judge import Judge
     from functions.measure.judging.progress import Progress
-    from functions.measure.lease import Lease, Leased, LeasedSeries, comment
+    from functions.measure.lease import MEASURE, Leased, LeasedSeries
     from functions.measure.ledger.check import Check
     from functions.measure.metrics.compile import Plan
     from functions.measure.metrics.definitions import load as definitions
@@ -321,12 +321,9 @@ def measure_service(at_once: bool = False) -> "MeasureService":
     from functions.measure.replays.tidying import tidy
     from functions.measure.service import MeasureService, Merges
     from functions.measure.stitching.stitcher import Rule, Stitcher
-    from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 
     settings = measure_settings()
-    lease_id = str(uuid.uuid4())
-    store = ClickHouseBatch(settings, own={"log_comment": comment(lease_id)})
-    lease = Lease(store, lease_id, time.time_ns, time.sleep, settings.measure_lease_seconds)
+    lease, store = _lease(MEASURE)
     database, series = Leased(store, lease), LeasedSeries(series_store(), lease)
     plan = Plan(definitions())
     metrics = MetricsUpdater(database, series, plan, time.time_ns)
@@ -434,12 +431,19 @@ def replay_runner(watch: "Callable[[Replay], None]" = lambda _: None) -> "Runner
 
 
 def _replay_lease() -> "Lease":
-    from functions.measure.lease import REPLAY, Lease, comment
+    from functions.measure.lease import REPLAY
+
+    return _lease(REPLAY)[0]
+
+
+def _lease(kind: str) -> "tuple[Lease, ClickHouseBatch]":
+    """A turn to ask for, under an id of its own, and a store whose statements carry that id."""
+    from functions.measure.lease import Lease, comment
     from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 
     settings, lease_id = measure_settings(), str(uuid.uuid4())
-    own = ClickHouseBatch(settings, own={"log_comment": comment(lease_id, REPLAY)})
-    return Lease(own, lease_id, time.time_ns, time.sleep, settings.measure_lease_seconds, REPLAY)
+    store = ClickHouseBatch(settings, own={"log_comment": comment(lease_id, kind)})
+    return Lease(store, lease_id, time.time_ns, time.sleep, settings.measure_lease_seconds, kind), store
 
 
 def _replay_book(database: "Database") -> "ReplayBook":
@@ -566,18 +570,16 @@ def eraser(run_seconds: float, wait_seconds: float = 0.0) -> "Eraser":
     """What forgets them. The batches it runs may work for so long, and wait so long for their turn."""
     from functions.measure.erasing.disk import Disk
     from functions.measure.erasing.eraser import Eraser, Turn
-    from functions.measure.erasing.requests import Requests
+    from functions.measure.erasing.replay_requests import ReplayRequests
     from functions.measure.erasing.tombstones import Tombstones
-    from functions.measure.lease import Lease, Leased, comment
+    from functions.measure.lease import MEASURE, Leased
     from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 
     settings = measure_settings()
     database = ClickHouseBatch(settings)
 
     def turn() -> Turn:
-        lease_id = str(uuid.uuid4())
-        store = ClickHouseBatch(settings, own={"log_comment": comment(lease_id)})
-        lease = Lease(store, lease_id, time.time_ns, time.sleep, settings.measure_lease_seconds)
+        lease, store = _lease(MEASURE)
         return Turn(lease, Leased(store, lease))
 
     return Eraser(
@@ -585,7 +587,7 @@ def eraser(run_seconds: float, wait_seconds: float = 0.0) -> "Eraser":
         erasures(),
         Disk(database),
         Tombstones(series_store()),
-        Requests(database, _replay_book(database), _replay_lease),
+        ReplayRequests(database, _replay_book(database), _replay_lease),
         lambda: measure_service(at_once=True).run(run_seconds, wait_seconds),
         turn,
         time.time_ns,

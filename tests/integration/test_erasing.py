@@ -111,6 +111,7 @@ def test_whoever_operators_said_is_the_same_goes_as_well(whole: Whole) -> None:
     identities.merge("u:ann", "u:eve")
     whole.measure()
     gone = of("ann", ARRIVALS) | of("eve", ARRIVALS)
+    assert wiring.eraser(600, 60).preview("ann")["visitor_merges"] == 1
     receipt = erase("ann")
     assert places(receipt, "before")["visitor_merges"] == 1
     whole.check(without(ARRIVALS, gone))

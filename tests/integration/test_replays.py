@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from functions.measure.erasing import requests
-from functions.measure.erasing.requests import Requests
+from functions.measure.erasing import replay_requests
+from functions.measure.erasing.replay_requests import ReplayRequests
 from functions.measure.replays import listing, runner
 from functions.measure.replays.request import Request
 from functions.measure.replays.tidying import tidy
@@ -363,14 +363,19 @@ def test_it_stops_and_goes_on_from_where_it_was(pipe: Pipe, monkeypatch: pytest.
     assert (told["state"], told["sent"], told["stored"], told["remaining"]) == ("done", 10, 10, 0)
 
 
-def test_a_queue_that_is_away_leaves_it_where_it_was(pipe: Pipe) -> None:
-    pipe.send([event(1, platform="")])
-    pipe.enrich()
-    replay_id = pipe.service.create(_request("failed", WEB))["replay_id"]
+def find_no_queue(pipe: Pipe, replay_id: str) -> None:
+    """A run of a replay while the queue is away: what it was about to send is in hand."""
     pipe.queue.available = False  # type: ignore[attr-defined]
     with pytest.raises(QueueUnavailable):
         pipe.runner().run(lambda: True, replay_id)
     pipe.queue.available = True  # type: ignore[attr-defined]
+
+
+def test_a_queue_that_is_away_leaves_it_where_it_was(pipe: Pipe) -> None:
+    pipe.send([event(1, platform="")])
+    pipe.enrich()
+    replay_id = pipe.service.create(_request("failed", WEB))["replay_id"]
+    find_no_queue(pipe, replay_id)
     assert pipe.go_on(replay_id)["state"] == "done"
 
 
@@ -382,12 +387,9 @@ def test_a_replay_that_an_erasure_ends_half_way_cannot_go_on_and_leaves_its_lett
     pipe.enrich()
     pipe.collect()
     replay_id = pipe.service.create(_request("dead", HERS))["replay_id"]
-    pipe.queue.available = False  # type: ignore[attr-defined]
-    with pytest.raises(QueueUnavailable):
-        pipe.runner().run(lambda: True, replay_id)
-    pipe.queue.available = True  # type: ignore[attr-defined]
+    find_no_queue(pipe, replay_id)
     assert listing.standing(pipe.database)["replaying"] == 3
-    erasing = Requests(pipe.database, pipe.book, lambda: pipe.lease(30))
+    erasing = ReplayRequests(pipe.database, pipe.book, lambda: pipe.lease(30))
     for _ in range(2):
         erasing.forget([replay_id])
     assert "ann" not in str(pipe.rows("SELECT * FROM replays"))
@@ -399,11 +401,11 @@ def test_a_replay_that_an_erasure_ends_half_way_cannot_go_on_and_leaves_its_lett
 def test_whoever_is_at_work_on_replays_is_waited_for_before_what_was_asked_is_forgotten(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(replay_requests, "_WAIT_SECONDS", 0.3)
     replay_id = pipe.service.create(_request("dead", HERS))["replay_id"]
     at_work = pipe.lease(30)
     assert at_work.acquire(10)
-    asked = Requests(pipe.database, pipe.book, lambda: pipe.lease(30))
+    asked = ReplayRequests(pipe.database, pipe.book, lambda: pipe.lease(30))
     with pytest.raises(StoreUnavailable, match="at work"):
         asked.forget([replay_id])
     # It sees by this that it is to come to a stop.

@@ -19,7 +19,7 @@ from functions.measure.erasing import people, places, statements
 from functions.measure.erasing.disk import Disk
 from functions.measure.erasing.erasures import Erasure, Erasures
 from functions.measure.erasing.people import Link
-from functions.measure.erasing.requests import Requests
+from functions.measure.erasing.replay_requests import ReplayRequests
 from functions.measure.erasing.tombstones import Row, Tombstones
 from functions.measure.lease import Lease
 from functions.measure.service import Measured
@@ -33,7 +33,7 @@ _WAIT_SECONDS = 60.0
 # What a first look may have missed was on its way in. What still comes after so many looks is for the next run.
 _ROUNDS = 5
 _WORK = ("erasure_subjects", "erasure_sessions")
-_BESIDE = ("visitor_merges", "replays", "metric_states")
+_ALSO_CHANGED = ("visitor_merges", "replays", "metric_states")
 
 
 class Turn(NamedTuple):
@@ -52,7 +52,7 @@ class Eraser:
         erasures: Erasures,
         disk: Disk,
         tombstones: Tombstones,
-        requests: Requests,
+        requests: ReplayRequests,
         measure: Callable[[], Measured],
         turn: Callable[[], Turn],
         clock: Callable[[], int],
@@ -91,8 +91,8 @@ class Eraser:
             self._widen(erasure, refuse=False)
             self._gather(erasure)
             self._choose(self._database, erasure)
-            beside = {**self._beside(erasure), "replays": len(self._replays(erasure))}
-            return {**self._gathered(erasure), **beside, **self._series_rows(erasure)[0]}
+            counts = {**self._gathered(erasure), **self._said(erasure), **self._beside(erasure)}
+            return {**counts, **self._series_rows(erasure)[0]}
         finally:
             for table in (*_WORK, "erased_events"):
                 self._disk.delete(table, "erasure_id = {id:UUID}", erasure.erasure_id)
@@ -100,15 +100,10 @@ class Eraser:
     def _remove(self, erasure: Erasure) -> Erasure:
         self._widen(erasure)
         self._gather(erasure)
-        replays = self._replays(erasure)
-        others = {
-            "visitor_merges": self._count("visitor_merges", statements.MERGES, erasure),
-            "replays": len(replays),
-        }
-        erasure = _with(erasure, {**self._gathered(erasure), **others})._replace(state="removing")
+        erasure = _with(erasure, {**self._gathered(erasure), **self._said(erasure)})._replace(state="removing")
         self._erasures.note(erasure)
         # Before any event goes: one that is at work may bring more of theirs.
-        self._requests.forget(replays)
+        self._requests.forget(self._replays(erasure))
         self._database.run(statements.ACCOUNT, _id(erasure))
         months = self._texts(statements.MONTHS, erasure)
         for place in places.EVENTS:
@@ -152,15 +147,13 @@ class Eraser:
         """Look at all places anew. Where something is found again, which was on its way in, it is begun again."""
         found = sum(int(one(self._database, places.count(place), _id(erasure))[0]) for place in places.EVENTS)
         after = {place.name: self._count(place.name, _ERASED, erasure) for place in places.EVENTS}
-        after |= {**self._beside(erasure), **self._series_rows(erasure)[0]}
-        after["visitor_merges"] = self._count("visitor_merges", statements.MERGES, erasure)
-        after["replays"] = len(self._replays(erasure))
+        after |= {**self._said(erasure), **self._beside(erasure), **self._series_rows(erasure)[0]}
         if found or any(after.values()):
             return erasure._replace(state="removing")
         for table in _WORK:
             self._disk.delete(table, "erasure_id = {id:UUID}", erasure.erasure_id)
         tables = [place.name for place in places.EVENTS]
-        self._disk.await_removed([*tables, *statements.DERIVED, *_BESIDE, *_WORK])
+        self._disk.await_removed([*tables, *statements.DERIVED, *_ALSO_CHANGED, *_WORK])
         return erasure._replace(state="done", after=after, finished_at=self._clock())
 
     def _widen(self, erasure: Erasure, refuse: bool = True) -> None:
@@ -202,6 +195,11 @@ class Eraser:
 
     def _beside(self, erasure: Erasure) -> dict[str, int]:
         return {table: self._count(table, where, erasure) for table, where in statements.DERIVED.items()}
+
+    def _said(self, erasure: Erasure) -> dict[str, int]:
+        """Where operators named the person."""
+        merges = self._count("visitor_merges", statements.MERGES, erasure)
+        return {"visitor_merges": merges, "replays": len(self._replays(erasure))}
 
     def _replays(self, erasure: Erasure) -> list[str]:
         return self._requests.naming(self._erasures.subjects(erasure.erasure_id))

@@ -1,8 +1,8 @@
 """Finds the events that changed, as they are and as they were."""
 # ruff: noqa: S608  the SQL is put together from our own names
 
+from functions.measure.stitching.fragments import IN_RANGE, KEY, TOLD, UNFINISHED, apart
 from functions.measure.stitching.scratch import PAYLOAD
-from functions.measure.stitching.words import IN_RANGE, KEY, TOLD, UNFINISHED, apart
 from functions.shared.domain import environments
 
 _SOURCES = {

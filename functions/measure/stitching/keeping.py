@@ -1,9 +1,7 @@
 """Keeps what became of events and sessions, and tells where something changed."""
 # ruff: noqa: S608  the SQL is put together from our own names
 
-from functions.measure.stitching.scratch import PAYLOAD, SESSION
-from functions.measure.stitching.summarising import rows_now
-from functions.measure.stitching.words import (
+from functions.measure.stitching.fragments import (
     AT,
     FENCE,
     IN_RANGE,
@@ -14,6 +12,8 @@ from functions.measure.stitching.words import (
     in_range,
     plain,
 )
+from functions.measure.stitching.scratch import PAYLOAD, SESSION
+from functions.measure.stitching.summarising import rows_now
 
 # It counts back from the newest event, and not from now: a log of long ago is measured as one of today.
 _NEWEST = (

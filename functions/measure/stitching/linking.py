@@ -1,7 +1,7 @@
 """Finds by which device whose events came: the links, and what becomes of them."""
 # ruff: noqa: S608  the SQL is put together from our own names
 
-from functions.measure.stitching.words import (
+from functions.measure.stitching.fragments import (
     DEVICE,
     FENCE,
     IN_RANGE,

@@ -1,9 +1,7 @@
 """Tells whose each event is, and from where to where each visitor is computed anew."""
 # ruff: noqa: S608  the SQL is put together from our own names
 
-from functions.measure.stitching.linking import and_before
-from functions.measure.stitching.scratch import SESSION, columns
-from functions.measure.stitching.words import (
+from functions.measure.stitching.fragments import (
     AT,
     DEVICE,
     IN_RANGE,
@@ -16,6 +14,8 @@ from functions.measure.stitching.words import (
     in_range,
     plain,
 )
+from functions.measure.stitching.linking import and_before
+from functions.measure.stitching.scratch import SESSION, columns
 
 
 def resolve(merged: bool) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from functions.measure.database import Database, one, some
 from functions.measure.lease import Lease
 from functions.measure.stitching import finding, keeping, linking, merges, reaching, scratch, summarising
-from functions.measure.stitching.words import FENCE
+from functions.measure.stitching.fragments import FENCE
 
 _SECOND = 1_000_000_000
 _TOUCHES_AT_A_TIME = 2_000

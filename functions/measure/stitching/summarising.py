@@ -1,8 +1,8 @@
 """Makes sessions of events."""
 # ruff: noqa: S608  the SQL is put together from our own names
 
+from functions.measure.stitching.fragments import AT, NIL, POSITION, apart, plain
 from functions.measure.stitching.scratch import SESSION, columns
-from functions.measure.stitching.words import AT, NIL, POSITION, apart, plain
 from functions.shared.domain import ids
 
 _NAMESPACE = ids.NAMESPACE.hex

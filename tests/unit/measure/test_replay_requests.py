@@ -3,7 +3,7 @@
 import pytest
 
 from functions.measure.erasing.people import Subject
-from functions.measure.erasing.requests import names
+from functions.measure.erasing.replay_requests import names
 from functions.measure.replays.request import Filter, Request, to_text
 from functions.shared.domain import ids
 from schemas.patch import Drop, Rename, Set

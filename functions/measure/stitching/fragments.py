@@ -1,4 +1,4 @@
-"""What the statements of stitching have in common: the words of their SQL.
+"""The fragments of SQL that the statements of stitching have in common.
 
 Parameters, of all statements: since, until (where a whole range is looked at), gap, longest (all nanoseconds), horizon
 (seconds), lease, version; finished: the version of the last step that came to its end.

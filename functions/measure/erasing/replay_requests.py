@@ -19,7 +19,7 @@ from functions.shared.errors import StoreUnavailable
 _WAIT_SECONDS = 60.0
 
 
-class Requests:
+class ReplayRequests:
     """What replays were asked for. ``new_lease`` is of the turn to do them."""
 
     def __init__(self, database: Database, book: Book, new_lease: Callable[[], Lease]) -> None:
