@@ -5,7 +5,7 @@
 # make sam     SAM's command line, in an environment of its own: the line it prints puts it on the PATH
 # make bench   the benchmarks                      make faults   breaks all of it in every way, and counts (ONLY=name SHORT=1)
 
-# Tests wait for engines more than they compute, so more processes than cores share them. A file stays in one.
+# Tests wait for engines more than they compute, so more processes than cores share them (tests/support/scheduling.py).
 TESTERS ?= 3
 PYTHON3 ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -38,7 +38,7 @@ failed: setup
 	$(BIN)/python -m pytest tests --last-failed --last-failed-no-failures none
 
 engines: setup
-	$(BIN)/python -m pytest tests --ignore tests/unit --ignore tests/architecture --numprocesses $(TESTERS) --dist loadfile \
+	$(BIN)/python -m pytest tests --ignore tests/unit --ignore tests/architecture --numprocesses $(TESTERS) \
 	  --durations 60 --durations-min 5
 
 check: setup
@@ -48,7 +48,7 @@ check: setup
 	$(MAKE) --no-print-directory unit
 
 unit: setup
-	$(BIN)/python -m pytest tests/unit tests/architecture --numprocesses $(TESTERS) --dist loadfile
+	$(BIN)/python -m pytest tests/unit tests/architecture --numprocesses $(TESTERS)
 
 bench: setup
 	$(BIN)/python -m benchmarks

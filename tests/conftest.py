@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from pytest_socket import disable_socket, enable_socket
 
-from tests.support import wired
+from tests.support import scheduling, wired
 from tests.support.keys import VARIABLES
 
 # Before anything that is made once a process reads them.
@@ -25,6 +25,11 @@ settings.load_profile("untimed")
 
 _OPEN = ("contract", "integration", "e2e", "faults")
 _ROOT = Path(__file__).parent
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> scheduling.ByEngines:
+    return scheduling.ByEngines(config, log)
 
 
 @pytest.fixture(autouse=True)
