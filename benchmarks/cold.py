@@ -23,7 +23,7 @@ _KINDS = ("init", "first")
 def measure(*, quick: bool = False) -> Values:
     """Milliseconds of each function's cold start, the median and the 95th percentile, in the order of the data."""
     found: Values = {}
-    with calls() as functions:
+    with calls(by_reference=True) as functions:
         for name, call in functions.items():
             starts = [_cold_ms(call) for _ in range(3 if quick else STARTS)]
             for kind, each in zip(_KINDS, zip(*starts, strict=True), strict=True):
@@ -52,9 +52,13 @@ def page(found: Values) -> str:
             continue
         goal, *_ = GOALS.get(f"init_{name}_p50_ms", ("",))
         cells = [f"{found[f'{kind}_{name}_{share}_ms']:.0f}" for kind in _KINDS for share in ("p50", "p95")]
-        lines.append(f"| {' | '.join([name.replace('_', ' over '), *cells[:2], str(goal), *cells[2:]])} |")
+        lines.append(f"| {' | '.join([_spoken(name), *cells[:2], str(goal), *cells[2:]])} |")
     lines += ["", f"Load average of the machine at the end: {os.getloadavg()[0]:.1f}, on {os.cpu_count()} cores."]
     return "\n".join(lines) + "\n"
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_by_reference", ", by reference").replace("_", " over ")
 
 
 _HEAD = f"""\
@@ -71,6 +75,6 @@ beyond what the same invocation takes once warm.
 No CPU limit: AWS starts a function at full speed, whatever its memory. The first event then has the memory's part of a
 vCPU.
 
-Keys are given inline and no secret by reference. With references, as a deployment has them, a function also loads
-botocore, makes a client and calls for each: see docs/adr/0017-cold-starts.md.
+*By reference*: keys and passwords are kept in Secrets Manager, as in a deployment, and each takes a call of the
+emulator's. All else has its keys inline. See docs/adr/0017-cold-starts.md.
 """

@@ -1,7 +1,7 @@
 """Each function with the engines it needs, and the events that it is called with: a common one, and the largest."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,30 +29,43 @@ class Call(NamedTuple):
     largest: Callable[[], Event]
 
 
+class _Told(NamedTuple):
+    """What every function is told, and under which references Secrets Manager keeps some of it besides."""
+
+    variables: Mapping[str, str]
+    references: Mapping[str, str]
+
+
 @contextmanager
-def calls() -> Iterator[dict[str, Call]]:
-    """Every function, by name, over engines of its own that run as long as this."""
-    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder, _engines(Path(folder)) as variables:
+def calls(*, by_reference: bool = False) -> Iterator[dict[str, Call]]:
+    """Every function, by name, over engines of its own that run as long as this.
+
+    ``by_reference``: those besides whose keys and passwords are kept in Secrets Manager.
+    """
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder, _engines(Path(folder)) as told:
         packages = Path(folder) / "packages"
         for stage in ("collect", "enrich", "measure", "serve"):
             build(stage, packages / stage)
-        yield _calls(packages, variables)
+        found = _calls(packages, told.variables)
+        if by_reference:
+            found |= {
+                f"{name}_by_reference": _kept(found[name], those, told.references)
+                for name, those in _REFERENCES.items()
+            }
+        yield found
 
 
 @contextmanager
-def _engines(folder: Path) -> Iterator[dict[str, str]]:
+def _engines(folder: Path) -> Iterator[_Told]:
     services = ENGINES | {"emulator"}
     with Stack(data_dir=folder / "stack", ports=FREE, services=services, queue="nats", geo=False) as stack:
         account = surroundings.aws(stack.emulator_url)
-        client = boto3.client(
-            "sqs",
-            endpoint_url=stack.emulator_url,
-            region_name=surroundings.REGION,
-            aws_access_key_id=account["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=account["AWS_SECRET_ACCESS_KEY"],
+        session = boto3.Session(
+            account["AWS_ACCESS_KEY_ID"], account["AWS_SECRET_ACCESS_KEY"], None, surroundings.REGION
         )
-        queues = {name: client.create_queue(QueueName=name)["QueueUrl"] for name in ("events", "dead")}
-        yield {
+        sqs = session.client("sqs", endpoint_url=stack.emulator_url)
+        queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("events", "dead")}
+        variables = {
             **stack.variables(),
             **account,
             **KEYS,
@@ -62,6 +75,27 @@ def _engines(folder: Path) -> Iterator[dict[str, str]]:
             "WEIR_SQS_QUEUE_URL": queues["events"],
             "WEIR_SQS_DEAD_LETTER_URL": queues["dead"],
         }
+        secrets = session.client("secretsmanager", endpoint_url=stack.emulator_url)
+        # The engines of the stack ask for no password.
+        kept = {"keys": KEYS["WEIR_KEYS_DOCUMENT"], "nats": variables["WEIR_NATS_URL"], "password": "unasked"}
+        references = {name: secrets.create_secret(Name=name, SecretString=kept[name])["ARN"] for name in kept}
+        yield _Told(variables, {variable: references[name] for variable, name in _KEPT.items()})
+
+
+# Under which variable a function is told where each is kept, and what the template tells each function of.
+_KEPT = {"WEIR_KEYS_REFERENCE": "keys", "WEIR_NATS_URL_SECRET": "nats", "WEIR_CLICKHOUSE_PASSWORD_SECRET": "password"}
+_REFERENCES = {
+    "collect_nats": tuple(_KEPT),
+    "enrich": ("WEIR_CLICKHOUSE_PASSWORD_SECRET",),
+    "serve": ("WEIR_KEYS_REFERENCE", "WEIR_CLICKHOUSE_PASSWORD_SECRET"),
+}
+
+
+def _kept(call: Call, variables: Iterable[str], references: Mapping[str, str]) -> Call:
+    told = {variable: references[variable] for variable in variables}
+    if "WEIR_KEYS_REFERENCE" in told:
+        told["WEIR_KEYS"] = "secret"
+    return call._replace(target=call.target._replace(variables={**call.target.variables, **told}))
 
 
 def _calls(packages: Path, variables: Mapping[str, str]) -> dict[str, Call]:

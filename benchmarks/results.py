@@ -40,6 +40,9 @@ GOALS: Mapping[str, tuple[float, str, bool]] = {
     "init_collect_sqs_p50_ms": (600, "ms", False),
     "init_enrich_p50_ms": (500, "ms", False),
     "init_serve_p50_ms": (450, "ms", False),
+    "init_collect_nats_by_reference_p50_ms": (300, "ms", False),
+    "init_enrich_by_reference_p50_ms": (500, "ms", False),
+    "init_serve_by_reference_p50_ms": (450, "ms", False),
 }
 
 Values = dict[str, float]
