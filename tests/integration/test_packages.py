@@ -123,6 +123,24 @@ def test_what_asks_aws_does_not_load_boto3(packages: Path, asks: str) -> None:
     assert _told(packages / "collect", asked) == "True False"
 
 
+_READS_A_SECRET = """
+import os
+from functions.shared.adapters import aws_signed, secret_references
+for name in aws_signed.ELSEWHERE:
+    os.environ.pop(name, None)
+os.environ.update(AWS_LAMBDA_FUNCTION_NAME="one", AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b")
+os.environ.update(AWS_REGION="eu-west-1", AWS_ENDPOINT_URL="http://127.0.0.1:1")
+try:
+    secret_references.read("/weir/one")
+except secret_references.NotReached:
+    print("botocore" in sys.modules)
+"""
+
+
+def test_a_function_that_reads_a_secret_does_not_wait_for_botocore(packages: Path) -> None:
+    assert _told(packages / "collect", _READS_A_SECRET) == "False"
+
+
 def test_who_asks_the_client_of_nats_for_jetstream_gets_it(packages: Path) -> None:
     asked = (
         "from nats.aio.client import Client; import nats.js, sys; early = 'nats.js.client' in sys.modules;"

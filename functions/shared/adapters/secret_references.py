@@ -1,8 +1,16 @@
-"""Values that are kept in Secrets Manager or in SSM's parameter store, read by their reference."""
+"""Values that are kept in Secrets Manager or in SSM's parameter store, read by their reference.
 
+A function of Lambda's asks by itself, since its start would have to wait for botocore. Everybody else asks by botocore,
+which finds credentials wherever a person or a container has them.
+"""
+
+import os
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
+from functions.shared.adapters import aws_signed
+from functions.shared.adapters.aws_signed import NotAnswered, Refused
 from functions.shared.errors import Misconfigured
 
 _SECRETS_MANAGER = ":secretsmanager:"
@@ -35,7 +43,7 @@ def read(reference: str) -> str:
 
 def fetch(reference: str) -> Value:
     """As :func:`read`, anew at each call, and with its version. Raises :class:`NotReached` for what may pass."""
-    found: Value = _told(reference, "read", _secret if _SECRETS_MANAGER in reference else _parameter)
+    found = _secret(reference) if _SECRETS_MANAGER in reference else _parameter(reference)
     if not found.text:
         raise Misconfigured(f"{reference} holds no text")
     return found
@@ -43,33 +51,19 @@ def fetch(reference: str) -> Value:
 
 def put(reference: str, value: str) -> None:
     """Replace the value. Raises as :func:`fetch`."""
+    given: dict[str, Any]
     if _SECRETS_MANAGER in reference:
-        _told(
-            reference,
-            "written",
-            lambda one: _client("secretsmanager").put_secret_value(SecretId=one, SecretString=value),
-        )
+        given = {"SecretId": reference, "SecretString": value}
+        _told(reference, "written", _by_client, "secretsmanager", "put_secret_value", given)
     else:
         # A plain parameter holds 4 KB, an advanced one 8.
         given = {"Name": _name(reference), "Value": value, "Overwrite": True, "Tier": "Intelligent-Tiering"}
-        _told(reference, "written", lambda _: _client("ssm").put_parameter(**given))
-
-
-def _told(reference: str, done: str, call: Any) -> Any:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return call(reference)
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        kind = Misconfigured if code in _LASTING else NotReached
-        raise kind(f"{reference} cannot be {done}: {code}") from error
-    except BotoCoreError as error:
-        raise NotReached(f"{reference} cannot be {done}: {type(error).__name__}") from error
+        _told(reference, "written", _by_client, "ssm", "put_parameter", given)
 
 
 def _secret(reference: str) -> Value:
-    answer = _client("secretsmanager").get_secret_value(SecretId=reference)
+    given = {"SecretId": reference}
+    answer = _told(reference, "read", _asked, "secretsmanager", "get_secret_value", given)
     return Value(str(answer.get("SecretString", "")), str(answer.get("VersionId", "")))
 
 
@@ -77,8 +71,37 @@ def _parameter(reference: str) -> Value:
     if not reference.startswith("/") and _SSM not in reference:
         # Not shown: it may be the secret itself, put in the wrong place.
         raise Misconfigured("what is given is no ARN of Secrets Manager or SSM, and no parameter's name (/…)")
-    parameter = _client("ssm").get_parameter(Name=reference, WithDecryption=True)["Parameter"]
+    given: dict[str, Any] = {"Name": reference, "WithDecryption": True}
+    parameter = _told(reference, "read", _asked, "ssm", "get_parameter", given)["Parameter"]
     return Value(str(parameter["Value"]), str(parameter.get("Version", "")))
+
+
+def _told(reference: str, done: str, ask: Any, service: str, operation: str, given: Mapping[str, Any]) -> Any:
+    try:
+        return ask(service, operation, given)
+    except Refused as error:
+        kind = Misconfigured if str(error) in _LASTING else NotReached
+        raise kind(f"{reference} cannot be {done}: {error}") from error
+    except NotAnswered as error:
+        raise NotReached(f"{reference} cannot be {done}: {error}") from error
+
+
+def _asked(service: str, operation: str, given: Mapping[str, Any]) -> Any:
+    if aws_signed.fits(os.environ):
+        named = "".join(part.capitalize() for part in operation.split("_"))
+        return aws_signed.call(service, named, given, os.environ)
+    return _by_client(service, operation, given)
+
+
+def _by_client(service: str, operation: str, given: Mapping[str, Any]) -> Any:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return getattr(_client(service), operation)(**given)
+    except ClientError as error:
+        raise Refused(error.response["Error"]["Code"]) from error
+    except BotoCoreError as error:
+        raise NotAnswered(type(error).__name__) from error
 
 
 def _name(reference: str) -> str:
