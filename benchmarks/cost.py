@@ -112,8 +112,9 @@ def _timed(given: list[Any], call: Callable[[Any], Any], warm: int) -> Invocatio
 def table(made: Mapping[str, Mapping[int, Calls]]) -> str:
     """Dollars for a million events, part by part, as Markdown."""
     lines = [
-        "| broker | events a request | collect, billed ms | message, bytes | gateway | Lambda | queue | logs | sum |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| broker | events a request | collect, billed ms | message, bytes"
+        " | gateway | Lambda | queue | logs | traces | sum |",
+        f"|---{'|---:' * 9}|",
     ]
     for broker, calls in made.items():
         for size, (collect, enrich) in calls.items():
@@ -123,6 +124,7 @@ def table(made: Mapping[str, Mapping[int, Calls]]) -> str:
                 paid["lambda_requests"] + paid["lambda_gb_seconds"],
                 paid.get("sqs_requests", 0.0),
                 paid["log_gigabytes"] + paid["out_gigabytes"],
+                paid["traces"],
                 sum(paid.values()),
             ]
             billed = collect.billed_ms(COLLECT_MB)
@@ -147,6 +149,7 @@ Made by `python -m benchmarks cost`. List prices of {as_of} in {region}, from `f
 dollars for a million events of about 700 bytes, the gateway included, the free tier and reductions left out. Lambda is
 what collect and enrich are billed; a function's CPU time is what was measured, by its part of a vCPU. Logs are a line
 and a metric an invocation, and Lambda's own three lines; the answers' way to the internet is in that column too.
+Traces are X-Ray's, of one invocation in twenty, which is its own rule.
 """
 
 

@@ -174,7 +174,7 @@ class TestInside:
     def test_any_text_is_found(self, api: Api) -> None:
         chance = random.Random(9)
         texts = ["", " ", "'", '"', "\\", "\\n", "\n\t\0", "é☃😀", "[1]", "{}", "null", "a,b", "x" * 5_000]
-        texts += ["".join(chance.choices("ab'\"\\\n,[]{}é😀 0", k=12)) for _ in range(200)]
+        texts += ["".join(chance.choices("ab'\"\\\n,[]{}é😀 0", k=12)) for _ in range(40)]
         texts = list(dict.fromkeys(texts))
         api.store.record(
             [delivery(platform="texts", properties=json.dumps({"t": text, "n": {"t": text}})) for text in texts]
@@ -431,7 +431,7 @@ LIKELY = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=QUERY, likely=LIKELY, accept=st.sampled_from(["", "text/csv", "application/x-ndjson"]))
 def test_nothing_a_client_sends_breaks_it(
     inside: Api, query: dict[str, list[str]], likely: dict[str, list[str]], accept: str
@@ -441,7 +441,7 @@ def test_nothing_a_client_sends_breaks_it(
     answer.body.encode()
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     document=st.sampled_from(["properties", "context"]),
     path=PATH,

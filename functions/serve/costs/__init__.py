@@ -73,6 +73,7 @@ def use_of_a_million(size: float, broker: str, collect: Invocation, enrich: Invo
         "lambda_gb_seconds": (requests * collect_ms * COLLECT_MB + handled * enrich_ms * ENRICH_MB) / 1024 / 1000,
         "log_gigabytes": logged / _GIGABYTE,
         "out_gigabytes": requests * collect.answer_bytes / _GIGABYTE,
+        "traces": (requests + handled) * assumed("traced_share"),
     }
     if broker == "sqs":
         sent = requests * math.ceil(collect.message_bytes / _CHUNK)
