@@ -61,6 +61,11 @@ def test_a_million_requests_cost_what_the_gateway_and_lambda_list() -> None:
     assert paid["lambda_requests"] == pytest.approx(0.20 * 1.01)
 
 
+def test_one_invocation_in_twenty_is_traced() -> None:
+    paid = dollars(use_of_a_million(1, "nats", collect(), ENRICH))
+    assert paid["traces"] == pytest.approx(5.00 / 20 * 1.01)
+
+
 def test_the_account_is_that_of_the_prices_and_of_what_was_measured() -> None:
     assert PAGE.read_text() == page({broker: measured(broker) for broker in BROKERS})
 
