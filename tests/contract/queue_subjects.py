@@ -2,16 +2,12 @@
 
 import asyncio
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import boto3
 import nats
-import pytest
-from localstack_client.session import Session
-from moto import mock_aws
 
 from functions.shared.adapters.memory_queue import MemoryQueue
 from functions.shared.adapters.nats_queue import NatsQueue
@@ -19,13 +15,12 @@ from functions.shared.adapters.sqs_queue import SqsQueue
 from functions.shared.ports import Queue
 from functions.shared.settings import QueueSettings
 from infra.nats.topology import TopologySettings, ensure_topology
-from tests.support.localstack import localstack
+from tests.support.accounts import HOSTS, account
 from tests.support.nats import NatsServer
 
 ACK_WAIT_SECONDS = 1.0
 MAX_ATTEMPTS = 3
 LIMIT_BYTES = 200_000
-REGION = "eu-west-1"
 
 
 class DeadLetter(NamedTuple):
@@ -154,23 +149,21 @@ def on_nats(folder: Path) -> Iterator[Subject]:
         server.kill()
 
 
-@contextmanager
-def on_moto(_: Path) -> Iterator[Subject]:
-    """Moto's SQS in this process, for one test."""
-    with mock_aws():
-        subject = SqsSubject(boto3.client("sqs"))
-        yield subject
-        subject.queue.close()
+def on(host: str) -> Callable[[Path], AbstractContextManager[Subject]]:
+    """SQS of an account of its own, for one test."""
+
+    @contextmanager
+    def made(_: Path) -> Iterator[Subject]:
+        with account(host) as client:
+            subject = SqsSubject(client("sqs"))
+            yield subject
+            subject.queue.close()
+
+    return made
 
 
-@contextmanager
-def on_localstack(_: Path) -> Iterator[Subject]:
-    """LocalStack's SQS, a server for all tests, with queues for this one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", localstack())
-        subject = SqsSubject(Session(region_name=REGION).client("sqs"))
-        yield subject
-        subject.queue.close()
-
-
-SUBJECTS = {"localstack": on_localstack, "memory": memory, "nats": on_nats, "sqs": on_moto}
+SUBJECTS: dict[str, Callable[[Path], AbstractContextManager[Subject]]] = {
+    "memory": memory,
+    "nats": on_nats,
+    **{f"sqs-{host}": on(host) for host in HOSTS},
+}

@@ -10,9 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from functions.shared.adapters.file_sink import FileSink
 from functions.shared.adapters.sns_sink import SnsSink
@@ -20,6 +18,7 @@ from functions.shared.adapters.webhook_sink import WebhookSink
 from functions.shared.domain.notification import Notification
 from functions.shared.errors import Misconfigured, SinkRefused, SinkUnavailable
 from functions.shared.settings import AlertSettings, load
+from tests.support.accounts import HOSTS, account
 from tests.support.nats import free_port
 
 TOLD = Notification(
@@ -138,18 +137,17 @@ class TestWebhook:
 
 
 class TestSns:
-    @pytest.fixture(autouse=True)
-    def _aws(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "test")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-        with mock_aws():
+    @pytest.fixture(autouse=True, params=HOSTS)
+    def _account(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        with account(request.param) as client:
+            self.client = client
+            # The topic's region goes before that of who tells.
+            monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
             yield
 
     def published(self, **topic: Any) -> dict[str, Any]:
         """What a queue that subscribes to a topic gets."""
-        sns, sqs = (boto3.client(name, region_name="eu-west-1") for name in ("sns", "sqs"))
+        sns, sqs = (self.client(name) for name in ("sns", "sqs"))
         name = "t.fifo" if topic else "t"
         arn = sns.create_topic(Name=name, Attributes=topic)["TopicArn"]
         attributes = {"FifoQueue": "true"} if topic else {}
@@ -157,7 +155,7 @@ class TestSns:
         at = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=at)
         SnsSink(arn).send(TOLD)
-        [message] = sqs.receive_message(QueueUrl=queue)["Messages"]
+        [message] = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
         return dict(json.loads(message["Body"]))
 
     def test_machines_get_json_under_a_subject_with_attributes_to_filter_by(self) -> None:

@@ -4,11 +4,8 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 from nats.aio.client import Client
 
 from functions.shared.adapters.memory_dead_letters import MemoryDeadLetters
@@ -21,6 +18,7 @@ from functions.shared.adapters.sqs_queue import SqsQueue
 from functions.shared.ports import DeadMessage, DeadMessages, Message, Queue
 from functions.shared.settings import QueueSettings
 from tests.contract.queue_subjects import fresh_topology
+from tests.support.accounts import HOSTS, account
 from tests.support.nats import NatsServer
 
 pytestmark = pytest.mark.engines
@@ -43,27 +41,23 @@ def _nats(folder: Path) -> Iterator[Subject]:
     server.kill()
 
 
-def _sqs(_: Path) -> Iterator[Subject]:
-    with mock_aws():
-        client: Any = boto3.client("sqs")
+def _sqs(host: str) -> Iterator[Subject]:
+    with account(host) as client:
+        sqs = client("sqs")
         urls = [
-            client.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
-            for name in ("q", "d")
+            sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "0"})["QueueUrl"] for name in ("q", "d")
         ]
         settings = QueueSettings(queue="sqs", sqs_queue_url=urls[0], sqs_dead_letter_url=urls[1])
         yield SqsQueue(settings, max_attempts=1), SqsDeadLetters(settings)
 
 
-_SUBJECTS = {"memory": _memory, "nats": _nats, "sqs": _sqs}
-
-
-@pytest.fixture(params=list(_SUBJECTS))
-def subject(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    yield from _SUBJECTS[request.param](tmp_path)
+@pytest.fixture(params=["memory", "nats", *(f"sqs-{host}" for host in HOSTS)])
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
+    kind, _, host = request.param.partition("-")
+    if kind == "sqs":
+        yield from _sqs(host)
+    else:
+        yield from (_nats if kind == "nats" else _memory)(tmp_path)
 
 
 def give_up(queue: Queue, count: int) -> None:

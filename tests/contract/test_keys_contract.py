@@ -6,16 +6,13 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import nats
 import pytest
-from moto import mock_aws
 
-from functions.shared.adapters import secret_references
 from functions.shared.adapters.keys_file import FileKeys
 from functions.shared.adapters.keys_memory import MemoryKeys
 from functions.shared.adapters.keys_nats import NatsKeys
@@ -27,9 +24,9 @@ from functions.shared.key_cache import KeyCache
 from functions.shared.ports import KeySource
 from infra.cli.keyring import Keyring
 from infra.nats.topology import TopologySettings, ensure_topology
+from tests.support.accounts import HOSTS, Client, account
 from tests.support.nats import NatsServer
 
-REGION = "eu-west-1"
 NOW = 1_767_225_600 * SECOND
 FIRST = '{"keys":[],"version":1}'
 
@@ -37,6 +34,9 @@ FIRST = '{"keys":[],"version":1}'
 class Subject:
     def __init__(self, source: KeySource, away: Callable[[], None] | None = None) -> None:
         self.source, self.away = source, away
+
+
+Made = Callable[[Path], AbstractContextManager[Subject]]
 
 
 @contextmanager
@@ -52,42 +52,30 @@ def file(folder: Path) -> Iterator[Subject]:
     yield Subject(source)
 
 
-@contextmanager
-def _aws(keep: Callable[[], str]) -> Iterator[Subject]:
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
-        for name, value in (("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test"), ("DEFAULT_REGION", REGION)):
-            patch.setenv(f"AWS_{name}", value)
-        patch.delenv("AWS_ENDPOINT_URL", raising=False)
-        secret_references._client.cache_clear()
-        reference = keep()
+def _secrets_manager(client: Client) -> str:
+    return str(client("secretsmanager").create_secret(Name="k", SecretString=FIRST)["ARN"])
 
-        def away() -> None:
+
+def _parameter(client: Client) -> str:
+    ssm = client("ssm")
+    ssm.put_parameter(Name="/weir/keys", Value=FIRST, Type="SecureString")
+    return str(ssm.get_parameter(Name="/weir/keys")["Parameter"]["ARN"])
+
+
+def secret(host: str, keep: Callable[[Client], str]) -> Made:
+    @contextmanager
+    def made(_: Path) -> Iterator[Subject]:
+        with pytest.MonkeyPatch.context() as patch, account(host) as client:
+
             def refuse(*_: Any, **__: Any) -> None:
                 from botocore.exceptions import EndpointConnectionError
 
                 raise EndpointConnectionError(endpoint_url="https://aws.test")
 
-            patch.setattr("botocore.client.BaseClient._make_api_call", refuse)
+            call = "botocore.client.BaseClient._make_api_call"
+            yield Subject(SecretKeys(keep(client)), lambda: patch.setattr(call, refuse))
 
-        yield Subject(SecretKeys(reference), away)
-        secret_references._client.cache_clear()
-
-
-@contextmanager
-def secrets_manager(_: Path) -> Iterator[Subject]:
-    with _aws(lambda: str(boto3.client("secretsmanager").create_secret(Name="k", SecretString=FIRST)["ARN"])) as one:
-        yield one
-
-
-@contextmanager
-def parameter(_: Path) -> Iterator[Subject]:
-    def keep() -> str:
-        client = boto3.client("ssm")
-        client.put_parameter(Name="/weir/keys", Value=FIRST, Type="SecureString")
-        return str(client.get_parameter(Name="/weir/keys")["Parameter"]["ARN"])
-
-    with _aws(keep) as one:
-        yield one
+    return made
 
 
 @contextmanager
@@ -103,7 +91,11 @@ def bucket(folder: Path) -> Iterator[Subject]:
         server.kill()
 
 
-SUBJECTS = {one.__name__: one for one in (memory, file, secrets_manager, parameter, bucket)}
+KEPT = {"secrets_manager": _secrets_manager, "parameter": _parameter}
+SUBJECTS: dict[str, Made] = {
+    **{one.__name__: one for one in (memory, file, bucket)},
+    **{f"{name}-{host}": secret(host, keep) for name, keep in KEPT.items() for host in HOSTS},
+}
 
 
 @pytest.fixture(params=SUBJECTS)

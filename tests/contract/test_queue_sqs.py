@@ -1,34 +1,27 @@
 """What only SQS can show: its calls' limits, an endpoint that is away, a queue without a known dead-letter queue."""
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from functions.shared.adapters.sqs_queue import ATTRIBUTE_BYTES, CALL_BYTES, SqsQueue, _calls
 from functions.shared.errors import Misconfigured, QueueUnavailable
 from functions.shared.ports import Message, Published
 from functions.shared.settings import QueueSettings
+from infra.local import surroundings
+from tests.support.accounts import HOSTS, account
 from tests.support.nats import free_port
 from tests.support.polling import until
+from tests.support.template import resources
 
 
-@pytest.fixture(autouse=True)
-def _aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with mock_aws():
-        client: Any = boto3.client("sqs")
-        yield client.create_queue(QueueName="q", Attributes={"VisibilityTimeout": "1"})["QueueUrl"]
+@pytest.fixture(params=HOSTS)
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with account(request.param) as client:
+        yield client("sqs").create_queue(QueueName="q", Attributes={"VisibilityTimeout": "1"})["QueueUrl"]
 
 
 def test_the_url_is_needed() -> None:
@@ -82,8 +75,37 @@ def test_one_refused_entry_is_told_of_and_the_others_stand(url: str, monkeypatch
     queue.close()
 
 
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_queues_of_the_template_are_taken_as_they_are_and_bury_what_was_tried_as_often(host: str) -> None:
+    with account(host) as client:
+        sqs = client("sqs")
+        declared = {name: dict(one["Properties"]) for name, one in resources("AWS::SQS::Queue").items()}
+        tries = declared["EventQueue"]["RedrivePolicy"]["maxReceiveCount"]
+        dead = _made(sqs, "DeadLetterQueue", declared["DeadLetterQueue"])
+        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        redrive = {"deadLetterTargetArn": arn, "maxReceiveCount": tries}
+        live = _made(sqs, "EventQueue", {**declared["EventQueue"], "RedrivePolicy": redrive})
+        sqs.send_message(QueueUrl=live, MessageBody="poison")
+        for _ in range(tries):
+            [message] = sqs.receive_message(QueueUrl=live)["Messages"]
+            sqs.change_message_visibility(QueueUrl=live, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
+        assert "Messages" not in sqs.receive_message(QueueUrl=live)
+        assert [one["Body"] for one in sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=5)["Messages"]] == ["poison"]
+
+
+def _made(sqs: Any, name: str, declared: dict[str, Any]) -> str:
+    """The queue's address, after its attributes were seen to be as declared."""
+    declared = {key: value for key, value in declared.items() if key != "QueueName"}
+    given = {key: json.dumps(value) for key, value in declared.items()}
+    url = str(sqs.create_queue(QueueName=name, Attributes=given)["QueueUrl"])
+    kept = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert {key: json.loads(kept[key]) for key in given} == declared
+    return url
+
+
 def test_an_endpoint_that_is_away_is_unavailable_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    for name, value in surroundings.aws(f"http://127.0.0.1:{free_port()}").items():
+        monkeypatch.setenv(name, value)
     queue = SqsQueue(QueueSettings(queue="sqs", sqs_queue_url="http://127.0.0.1/q"))
     began = time.monotonic()
     with pytest.raises(QueueUnavailable):

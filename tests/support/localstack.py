@@ -17,7 +17,7 @@ from infra.local import ports, surroundings, tools
 from infra.local.commands import tethered
 from tests.support.polling import until
 
-SERVICES = "sqs"
+SERVICES = ("cloudwatch", "secretsmanager", "sns", "sqs", "ssm")
 # What its code asks for, whatever its package says.
 PYTHON = "python3.13"
 REQUIRE_LOCALSTACK = "WEIR_REQUIRE_LOCALSTACK"
@@ -34,7 +34,7 @@ def localstack() -> str:
     settings = {
         "GATEWAY_LISTEN": address,
         "LOCALSTACK_HOST": address,
-        "SERVICES": SERVICES,
+        "SERVICES": ",".join(SERVICES),
         "STRICT_SERVICE_LOADING": "1",
         "DISABLE_EVENTS": "1",
         "DNS_ADDRESS": "0",
@@ -73,6 +73,7 @@ def newer_python() -> str:
 def _ready(address: str) -> bool:
     try:
         with urlopen(f"http://{address}/_localstack/health", timeout=2) as answer:
-            return json.load(answer)["services"][SERVICES] in {"available", "running"}
+            told = json.load(answer)["services"]
+            return all(told[name] in {"available", "running"} for name in SERVICES)
     except (URLError, OSError):
         return False

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -14,8 +13,6 @@ from functions.shared.edge import Request
 from functions.shared.errors import Misconfigured
 from functions.shared.settings import (
     CollectSettings,
-    QueueSettings,
-    SeriesSettings,
     StoreSettings,
     load,
 )
@@ -41,60 +38,6 @@ def forget() -> None:
     secret_references._client.cache_clear()
     for service in (wiring.collect_service, wiring.enrich_service):
         service.cache_clear()
-
-
-def kept_in_secrets_manager(value: str) -> str:
-    return str(boto3.client("secretsmanager").create_secret(Name="weir/one", SecretString=value)["ARN"])
-
-
-def kept_in_ssm(value: str) -> str:
-    client = boto3.client("ssm")
-    client.put_parameter(Name="/weir/one", Value=value, Type="SecureString")
-    return str(client.get_parameter(Name="/weir/one")["Parameter"]["ARN"])
-
-
-@pytest.mark.parametrize("keep", [kept_in_secrets_manager, kept_in_ssm])
-def test_a_reference_stands_for_what_is_kept_there(account: None, keep: object) -> None:
-    reference = keep("p;ä ss")  # type: ignore[operator]
-    settings = load(StoreSettings, {"WEIR_CLICKHOUSE_PASSWORD_SECRET": reference}, secret_references.read)
-    assert settings.clickhouse_password == "p;ä ss"
-    assert "ä" not in repr(settings)
-
-
-def test_a_parameter_may_be_named_without_its_account(account: None) -> None:
-    kept_in_ssm("nats://user:word@broker:4222")
-    settings = load(QueueSettings, {"WEIR_NATS_URL_SECRET": "/weir/one"}, secret_references.read)
-    assert settings.nats_url == "nats://user:word@broker:4222"
-    assert "word" not in repr(settings)
-
-
-def test_a_reference_goes_before_the_plain_value_and_is_read_once(account: None) -> None:
-    given = {"WEIR_QUESTDB_PASSWORD": "plain", "WEIR_QUESTDB_PASSWORD_SECRET": kept_in_ssm("kept")}
-    assert load(SeriesSettings, given, secret_references.read).questdb_password == "kept"
-    boto3.client("ssm").delete_parameter(Name="/weir/one")
-    assert load(SeriesSettings, given, secret_references.read).questdb_password == "kept"
-
-
-@pytest.mark.parametrize(
-    ("reference", "reason"),
-    [
-        (MISSING, "ParameterNotFound"),
-        (f"arn:aws:secretsmanager:{REGION}:123456789012:secret:none-AbCdEf", "ResourceNotFoundException"),
-        ("hunter2", "no ARN"),
-    ],
-)
-def test_one_that_cannot_be_read_is_named_with_the_reason(account: None, reference: str, reason: str) -> None:
-    with pytest.raises(Misconfigured, match=f"WEIR_CLICKHOUSE_PASSWORD_SECRET: .*{reason}") as caught:
-        load(StoreSettings, {"WEIR_CLICKHOUSE_PASSWORD_SECRET": reference}, secret_references.read)
-    assert "hunter2" not in str(caught.value)
-
-
-def test_what_was_missing_is_looked_for_again(account: None) -> None:
-    given = {"WEIR_CLICKHOUSE_PASSWORD_SECRET": "/weir/one"}
-    with pytest.raises(Misconfigured):
-        load(StoreSettings, given, secret_references.read)
-    kept_in_ssm("late")
-    assert load(StoreSettings, given, secret_references.read).clickhouse_password == "late"
 
 
 @pytest.mark.parametrize("value", ["", "clickhouse:8123", "http://"])
