@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.enrich.service import Incoming
-from functions.shared.edge import settling
+from functions.shared.edge import reporting, settling
 from functions.shared.wiring import enrich_service, observer
 
 _MILLISECOND = 1_000_000
@@ -14,7 +14,7 @@ def answer(event: Mapping[str, Any], request_id: str) -> dict[str, Any]:
     """Record the messages and name those to deliver again; with ``dry_run``, only show their rows."""
     messages = [_incoming(place, record) for place, record in enumerate(event.get("Records", ()))]
     if event.get("dry_run"):
-        return enrich_service().preview(messages)
+        return reporting(lambda: enrich_service().preview(messages), "dry run", observer("enrich").failure)
 
     def handle() -> Mapping[str, str]:
         done = enrich_service().handle(messages)

@@ -4,6 +4,7 @@ from time import perf_counter
 from typing import Any
 
 from functions.enrich.drain import Drained
+from functions.shared.edge import reporting
 from functions.shared.wiring import drain, observer, slow_drain
 
 # The longest a block may take to write, kept back of the function's time.
@@ -13,6 +14,10 @@ _LONGEST_SECONDS = 45.0
 
 def answer(context: Any) -> dict[str, Any]:
     """Drain the queue for as long as the function may work. What is away now is tried again by the next tick."""
+    return reporting(lambda: _run(context), "drain", observer("enrich").failure)
+
+
+def _run(context: Any) -> dict[str, Any]:
     started = perf_counter()
     done = drain().run(_seconds(context))
     done = _then_slow(done, context)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from functions.shared.edge import reporting
 from functions.shared.errors import Retry
 from functions.shared.wiring import eraser, measure_service, measure_settings, observer, standing
 
@@ -11,14 +12,14 @@ _RESERVE_SECONDS = 60.0
 
 def answer(context: Any) -> dict[str, Any]:
     """Run the batches for as long as the function may work. What is away now is tried again by the next tick."""
+    return reporting(lambda: _run(context), "measure", observer("measure").failure)
+
+
+def _run(context: Any) -> dict[str, Any]:
     request_id = str(getattr(context, "aws_request_id", ""))
     seconds = _seconds(context)
-    try:
-        _erase(request_id, seconds)
-        done = measure_service().run(seconds)
-    except Retry as error:
-        observer("measure").failure("measure", error)
-        return {"state": "failed", "detail": error.detail}
+    _erase(request_id, seconds)
+    done = measure_service().run(seconds)
     observer("measure").invocation(f"measure {done.state}", request_id, done.counts, done.step_ms)
     observer("measure").gauges(standing())
     return {"state": done.state, "counts": done.counts, "step_ms": done.step_ms, "detail": done.detail}

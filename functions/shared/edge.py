@@ -242,6 +242,21 @@ def settling(
         return _again(dict.fromkeys(message_ids, type(error).__name__))
 
 
+def reporting(handle: Callable[[], dict[str, Any]], name: str, report: Report = log_failure) -> dict[str, Any]:
+    """Run a handler that is invoked by itself. Of what is away, or not set up, the answer is ``failed`` and why.
+
+    That is not raised: Lambda would log a stack trace, which tells less than the name of a setting does.
+    """
+    try:
+        return handle()
+    except Retry as error:
+        report(name, error)
+        return {"state": "failed", "detail": error.detail}
+    except Misconfigured as error:
+        report(name, error)
+        return {"state": "failed", "detail": str(error)}
+
+
 def _again(causes: Mapping[str, str]) -> dict[str, Any]:
     return {**batch_failures(causes), **({"causes": dict(causes)} if causes else {})}
 

@@ -115,7 +115,7 @@ def gate(stage: str) -> "Gate":
     watched = observer(stage)
 
     def stale(error: Exception) -> None:
-        watched.failure("the keys", error)
+        watched.failure(f"the keys of {settings.variable()}", error)
         watched.gauges({"KeysStale": 1})
 
     source = key_source(settings)

@@ -25,6 +25,12 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.5
 # Of what the store gives a statement. A block has five inserts and at times a salt, each of which may have to wait, and
 # all of them together no longer than half of what its function has.
 _SHARE = 0.25
+# What the store refuses to everybody who is set up like this.
+_SET_BY = {
+    "ACCESS_DENIED": ": look at WEIR_CLICKHOUSE_USER",
+    "AUTHENTICATION_FAILED": ": look at WEIR_CLICKHOUSE_USER and WEIR_CLICKHOUSE_PASSWORD",
+    "UNKNOWN_DATABASE": ": look at WEIR_CLICKHOUSE_DATABASE",
+}
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]{2,})\)")
 
 
@@ -146,7 +152,7 @@ def named(error: Exception) -> str:
 
 
 def told(error: Exception, what: str) -> str:
-    """Log an error by its names, and return the store's."""
+    """Log an error by its names, and what setting it may come of; return the store's."""
     name = named(error)
-    _log.warning("%s: %s %s", what, type(error).__name__, name)
+    _log.warning("%s: %s %s%s", what, type(error).__name__, name, _SET_BY.get(name, ""))
     return name

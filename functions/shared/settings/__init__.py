@@ -92,6 +92,11 @@ class KeySettings(_Settings):
     keys_refresh_seconds: Annotated[float, Field(ge=0, le=30)] = 20.0
     keys_grace_seconds: Annotated[float, Field(ge=0, le=86_400)] = 3600.0
 
+    def variable(self) -> str:
+        """What says where they are."""
+        rest = {"file": "_PATH", "secret": "_REFERENCE", "nats": "", "inline": "_DOCUMENT"}[self.keys]
+        return f"{PREFIX}KEYS{rest}"
+
 
 class LimitSettings(_Settings):
     """Who counts requests and events (Redis or Valkey; empty is each process by itself), and what an address may ask.
@@ -99,7 +104,9 @@ class LimitSettings(_Settings):
     What keys may do is said of each key.
     """
 
-    limits_url: Annotated[str, Field(repr=False)] = ""
+    limits_url: Annotated[
+        str, Field(repr=False, pattern=r"^((redis|valkey)s?(\+(unix|cluster|sentinel))?://\S+)?$")
+    ] = ""
     limits_address_requests_per_second: Annotated[int, Field(ge=0)] = 0
 
 
