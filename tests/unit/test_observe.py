@@ -2,13 +2,14 @@
 
 import io
 import json
+import re
 
 import pytest
 
 from functions.enrich.pipeline import build_steps
 from functions.shared.metric_names import DIMENSION, KEY, METRICS, NAMESPACE, UNITS
 from functions.shared.observe import Observer
-from tests.support.template import ROOT
+from tests.support.template import ROOT, functions, resources
 
 
 def test_the_line_of_a_request_can_be_found_by_its_id(capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,6 +25,17 @@ def test_the_line_of_a_request_can_be_found_by_its_id(capsys: pytest.CaptureFixt
     }
     assert (told["counts"], told["step_ms"]) == ({"requests": 1}, {"handle": 1.235})
     assert (metrics["Requests"], metrics["HandleTime"]) == ([1.0], [1.235])
+
+
+def test_the_line_names_the_trace_that_it_belongs_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    observer = Observer("traces", stream)
+    observer.invocation("event", "r-1", {}, {})
+    # As Lambda sets it for each invocation.
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1")
+    observer.invocation("event", "r-2", {}, {})
+    named = [json.loads(line).get("xray_trace_id") for line in stream.getvalue().splitlines()]
+    assert named == [None, "1-5759e988-bd862e3fe1be46a994272793"]
 
 
 def test_the_failures_of_a_step_are_a_metric_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,6 +85,17 @@ def test_the_key_of_one_refusal_is_not_told_with_the_next(capsys: pytest.Capture
 def test_a_step_can_fail_by_the_name_that_its_metric_has() -> None:
     steps = {"".join(part.capitalize() for part in step.name.split("_")) for step in build_steps(None)}
     assert {f"{step}Failed" for step in steps} == {name for name in UNITS if name.endswith("Failed")} - {"Failed"}
+
+
+def test_the_traces_of_the_manual_have_the_names_of_the_functions_and_of_the_gateways_stage() -> None:
+    manual = (ROOT / "docs/operating.md").read_text().partition("**Traces**")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(weir[-/]\w+)`", manual))
+    api = resources("AWS::Serverless::Api")["WeirApi"]["Properties"]
+    assert (api["Name"], api["StageName"]) == ({"Ref": "AWS::StackName"}, {"Ref": "Environment"})
+    assert {one["FunctionName"]["Fn::Sub"] for one in functions().values()} == {
+        f"${{AWS::StackName}}-{stage}" for stage in functions()
+    }
+    assert named == {"weir/production", *(f"weir-{stage}" for stage in functions())}
 
 
 def test_the_metrics_of_the_manual_are_those_that_there_are() -> None:
