@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from functions.shared.metric_names import NAMESPACE
 from infra.local.functions import client, client_errors
 from infra.local.paths import ROOT
 from infra.local.stack import ENGINES, EVERYTHING, FREE, Stack
+from tests.support.accounts import Client
+from tests.support.alarms import data, simple_alarms
 from tests.support.keys import bearer, key_for
 from tests.support.polling import until
 
@@ -98,28 +101,75 @@ def test_a_function_reads_a_secret_by_its_reference(stack: Stack) -> None:
     assert "quest" not in variables.values()
 
 
-def test_alarms_go_off_when_a_function_fails_is_throttled_or_tells_of_what_is_amiss(stack: Stack) -> None:
-    lambdas, watch = client("lambda", stack.emulator_url), client("cloudwatch", stack.emulator_url)
+@pytest.fixture(scope="module")
+def aws(stack: Stack) -> Iterator[Client]:
+    """What makes clients of the emulator, each once."""
+    made: dict[str, Any] = {}
 
-    def states(told: dict[str, float]) -> dict[str, str]:
-        # What CloudWatch makes of a function's metrics line; the emulator looks at its alarms when it takes a metric.
-        dimensions = [{"Name": "service", "Value": "measure"}]
-        data = [{"MetricName": name, "Value": value, "Dimensions": dimensions} for name, value in told.items()]
-        watch.put_metric_data(Namespace="Weir", MetricData=data)
-        return {one["MetricName"]: one["StateValue"] for one in watch.describe_alarms()["MetricAlarms"]}
+    def one(name: str) -> Any:
+        if name not in made:
+            made[name] = client(name, stack.emulator_url)
+        return made[name]
 
-    calm = {"DeadLetters": 0.0, "SinceDoneSeconds": 60.0, "UnmeasuredSeconds": 5.0, "OldestMessageSeconds": 1.0}
-    found = states(calm)
-    assert {found[name] for name in calm} == {"OK"}
+    yield one
+    for each in made.values():
+        each.close()
+
+
+def alarms(aws: Client) -> dict[str, Any]:
+    """The deployed alarms by their names in the template."""
+    described = aws("cloudformation").describe_stack_resources(StackName="weir")
+    logical = {one["PhysicalResourceId"]: one["LogicalResourceId"] for one in described["StackResources"]}
+    return {logical[one["AlarmName"]]: one for one in aws("cloudwatch").describe_alarms()["MetricAlarms"]}
+
+
+def published(stack: Stack, aws: Client, names: set[str]) -> dict[str, tuple[str, Any]]:
+    """What CloudWatch makes of the lines that measure writes: namespace and datum of each of these metrics."""
+    log, found = stack.logs_dir / "functions.log", {}
+
+    def told() -> bool:
+        aws("lambda").invoke(FunctionName="weir-measure", Payload=b"{}")
+        own = "\n".join(line for line in log.read_text().splitlines() if line.startswith("measure "))
+        found.update({datum["MetricName"]: (namespace, datum) for namespace, datum in data(own)})
+        return names <= found.keys()
+
+    until(told, 60, f"each of {names} told by measure", pause_seconds=2)
+    return found
+
+
+def test_the_alarm_of_a_function_goes_off_when_it_fails_or_is_throttled(aws: Client) -> None:
+    lambdas, watch = aws("lambda"), aws("cloudwatch")
+
+    def states() -> tuple[str, str]:
+        # The emulator looks at its alarms when it is told of a metric, whichever.
+        watch.put_metric_data(Namespace="Tests", MetricData=[{"MetricName": "Any", "Value": 0}])
+        found = alarms(aws)
+        return found["EnrichErrors"]["StateValue"], found["ServeThrottles"]["StateValue"]
+
+    assert "ALARM" not in states()
     assert lambdas.invoke(FunctionName="weir-enrich", Payload=b"[]")["FunctionError"]
-    lambdas.put_function_concurrency(FunctionName="weir-measure", ReservedConcurrentExecutions=0)
+    lambdas.put_function_concurrency(FunctionName="weir-serve", ReservedConcurrentExecutions=0)
     with pytest.raises(client_errors()):
-        lambdas.invoke(FunctionName="weir-measure", Payload=b"{}")
-    lambdas.delete_function_concurrency(FunctionName="weir-measure")
-    amiss = {"DeadLetters": 1.0, "SinceDoneSeconds": 2000.0, "UnmeasuredSeconds": 1000.0, "LedgerDifference": 3.0}
-    amiss |= {"OldestMessageSeconds": 700.0, "Unaccounted": 2.0}
-    found = states(amiss)
-    assert {found[name] for name in (*amiss, "Errors", "Throttles")} == {"ALARM"}
+        lambdas.invoke(FunctionName="weir-serve", Payload=b"{}")
+    lambdas.delete_function_concurrency(FunctionName="weir-serve")
+    assert states() == ("ALARM", "ALARM")
+
+
+def test_each_alarm_on_a_metric_of_ours_looks_at_what_a_function_publishes_and_goes_off_by_it(
+    stack: Stack, aws: Client
+) -> None:
+    watch = aws("cloudwatch")
+    ours = {name: alarm for name, alarm in alarms(aws).items() if alarm["Namespace"] == NAMESPACE}
+    assert ours.keys() == {name for name, one in simple_alarms().items() if one["Namespace"] == NAMESPACE}
+    told = published(stack, aws, {alarm["MetricName"] for alarm in ours.values()})
+    for name, alarm in ours.items():
+        namespace, datum = told[alarm["MetricName"]]
+        assert (namespace, datum["Dimensions"]) == (alarm["Namespace"], alarm["Dimensions"]), name
+        at, over = alarm["Threshold"], alarm["Threshold"] + 1
+        # The least of two is over only as long as none is not, the most of two as soon as one is.
+        for value in (over, at) if alarm["Statistic"] == "Minimum" else (at, over):
+            watch.put_metric_data(Namespace=namespace, MetricData=[{**datum, "Values": [value]}])
+            assert alarms(aws)[name]["StateValue"] == ("ALARM" if value == over else "OK"), (name, value)
 
 
 def test_what_the_functions_log_is_in_a_file(stack: Stack) -> None:
@@ -176,9 +226,9 @@ def test_a_prometheus_server_sees_that_an_engine_is_away(stack: Stack) -> None:
     ],
 )
 def test_a_bad_parameter_is_named_in_the_log_and_the_client_told_to_come_again(
-    stack: Stack, name: str, value: str
+    stack: Stack, aws: Client, name: str, value: str
 ) -> None:
-    lambdas = client("lambda", stack.emulator_url)
+    lambdas = aws("lambda")
     given = lambdas.get_function_configuration(FunctionName="weir-collect")["Environment"]
     log = stack.logs_dir / "functions.log"
     before = log.stat().st_size
@@ -192,9 +242,36 @@ def test_a_bad_parameter_is_named_in_the_log_and_the_client_told_to_come_again(
     assert answer["detail"].startswith("The service is not set up correctly.")
     assert "Traceback" not in json.dumps(answer)
     assert name not in json.dumps(answer)
-    until(lambda: f'"detail":"{name}: ' in log.read_text()[before:], 20, f"{name} in the log")
-    assert "Traceback" not in log.read_text()[before:]
+    until(lambda: f'"detail":"{name}: ' in log.read_bytes()[before:].decode(), 60, f"{name} in the log")
+    assert "Traceback" not in log.read_bytes()[before:].decode()
     assert ask(stack, "POST", "/api/v1/events", EVENT)[0] == 202
+
+
+@pytest.mark.parametrize("stage", ["serve", "enrich", "measure"])
+def test_what_is_asked_of_a_function_that_is_not_set_up_is_asked_again(stack: Stack, aws: Client, stage: str) -> None:
+    """Each parameter of each function is in test_bad_parameters.py; here the function is the deployed one."""
+    lambdas = aws("lambda")
+    name, log = f"weir-{stage}", stack.logs_dir / "functions.log"
+    given = lambdas.get_function_configuration(FunctionName=name)["Environment"]
+    before = log.stat().st_size
+    lambdas.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**given["Variables"], "WEIR_CLICKHOUSE_URL": ""}}
+    )
+    try:
+        if stage == "serve":
+            assert ask(stack, "GET", "/api/v1/events")[0] == 503
+        else:
+            payload = json.dumps({"Records": [{"messageId": "1", "body": "{}"}]}).encode()
+            done = lambdas.invoke(FunctionName=name, Payload=payload)
+            answer = json.loads(done["Payload"].read())
+            assert "FunctionError" not in done
+            assert answer.get("state") == "failed" or answer["batchItemFailures"] == [{"itemIdentifier": "1"}]
+        until(
+            lambda: '"detail":"WEIR_CLICKHOUSE_URL: ' in log.read_bytes()[before:].decode(), 60, "its name in the log"
+        )
+    finally:
+        lambdas.update_function_configuration(FunctionName=name, Environment=given)
+    assert "Traceback" not in log.read_bytes()[before:].decode()
 
 
 def test_an_edit_reaches_the_running_function(stack: Stack, said: list[str]) -> None:
