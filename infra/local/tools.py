@@ -37,7 +37,8 @@ def environment(
 ) -> Path:
     """The Python of a tool's environment, made or renewed when `requirements/NAME.txt` changed."""
     requirements = root / "requirements" / f"{name}.txt"
-    folder = root / ".weir" / "tools" / name
+    # Its programs name their interpreter by its whole path, and the way here may be a link that goes again.
+    folder = (root / ".weir" / "tools").resolve() / name
     python = folder / "bin" / "python"
     made_by = sys.version if interpreter == sys.executable else interpreter
     wanted = hashlib.sha256(requirements.read_bytes() + made_by.encode()).hexdigest()
