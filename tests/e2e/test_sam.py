@@ -88,18 +88,6 @@ def test_the_template_is_valid_and_has_nothing_to_lint() -> None:
     assert "is a valid SAM Template" in sam_local.run("validate", "--lint")
 
 
-def test_what_the_readme_says_of_sam_is_run_here_or_by_the_hosts() -> None:
-    lines = [line.partition("#")[0].strip() for line in (ROOT / "README.md").read_text().splitlines()]
-    assert [line for line in lines if line.startswith("sam ")] == [
-        "sam build",
-        "sam local start-api",
-        "sam local invoke DrainFunction --event events_samples/aws/schedule.json",
-        "sam local invoke MeasureFunction --event events_samples/aws/schedule.json",
-        "sam validate --lint",
-        "sam deploy --config-env local",
-    ]
-
-
 def test_the_drain_takes_what_waits_in_nats(engines: Stack) -> None:
     sam_local.needs_docker()
     sam_local.build()
