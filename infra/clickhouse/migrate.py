@@ -23,11 +23,14 @@ _DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_
 _LIFETIME = "old_parts_lifetime = 10"
 _SOON = f"""{_LIFETIME}, cleanup_delay_period = 5, cleanup_delay_period_random_add = 0,
     max_cleanup_delay_period = 15"""
+# A disk is not filled to its last byte by what comes in: what is at work then has room to come to its end.
+_MARGIN = f"min_free_disk_bytes_to_perform_insert = {32 * 1024 * 1024}"
 _TABLE = f"""{_DURABLE}, non_replicated_deduplication_window = 1000, min_bytes_for_wide_part = 268435456,
-    enable_block_number_column = 1, enable_block_offset_column = 1, {_SOON}"""
+    enable_block_number_column = 1, enable_block_offset_column = 1, {_SOON}, {_MARGIN}"""
 # Tables of an older release.
 _LATE = f"""SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'
-    AND name NOT LIKE '.%' AND position(engine_full, '{_LIFETIME}') = 0 ORDER BY name"""  # noqa: S608
+    AND name NOT LIKE '.%' AND (position(engine_full, '{_LIFETIME}') = 0 OR position(engine_full, '{_MARGIN}') = 0)
+    ORDER BY name"""  # noqa: S608
 _APPLIED = """CREATE TABLE IF NOT EXISTS schema_migrations {{on_cluster}}
 (name String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = {{engine}}
 ORDER BY name SETTINGS {{settings}}"""
@@ -89,7 +92,7 @@ def _apply(client: Any, cluster: str | None) -> list[str]:
         client.raw_insert("schema_migrations", ["name"], row, settings=once, fmt="JSONCompactEachRow")
         applied.append(name)
     for row in client.query(_LATE).result_rows:
-        client.command(f"ALTER TABLE {row[0]}{_on(cluster)} MODIFY SETTING {_SOON}")
+        client.command(f"ALTER TABLE {row[0]}{_on(cluster)} MODIFY SETTING {_SOON}, {_MARGIN}")
     return applied
 
 

@@ -8,6 +8,7 @@ with Stack(ROOT, data_dir, ports=FREE) as stack:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -442,7 +443,9 @@ class Stack:
 
     def _on_change(self) -> None:
         self._changed.set()
-        self._write_state()
+        # Who watches a service tells of it here, and has to go on where the disk is full: the next change is told then.
+        with contextlib.suppress(OSError):
+            self._write_state()
 
     def _write_state(self) -> None:
         with self._writing:

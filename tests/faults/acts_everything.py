@@ -18,6 +18,7 @@ from infra.cli.importing.run import FOLDER
 from infra.cli.importing.sending import BATCH_EVENTS
 from infra.local.paths import ROOT
 from tests.faults.account import Sent
+from tests.faults.rig import KILLED_SECONDS
 from tests.faults.scene import Scene
 from tests.support.polling import until
 
@@ -33,10 +34,14 @@ def stack_killed(scene: Scene) -> None:
         until(lambda: _acknowledged(account) >= 3 * BATCH_EVENTS, _SECONDS, "lines before the kill")
         importing.kill()
         scene.rig.kill_everything()
-        importing.communicate()
+        importing.communicate(timeout=KILLED_SECONDS)
         assert _acknowledged(account) < lines, "all was imported before the kill"
         scene.rig.start()
-        told, _ = _importing(scene, log).communicate(timeout=_SECONDS)
+        importing = _importing(scene, log)
+        try:
+            told, _ = importing.communicate(timeout=_SECONDS)
+        finally:
+            importing.kill()
         outcome = json.loads(told)
         assert (outcome["complete"], outcome["accepted"], outcome["rejected"]) == (True, lines, 0), outcome
 

@@ -8,6 +8,7 @@ import sys
 import threading
 
 from infra.local.paths import ROOT
+from tests.faults.rig import KILLED_SECONDS
 from tests.faults.scene import Scene
 from tests.support.http_proxy import Answered, Asked, Forward, Gone
 from tests.support.polling import until
@@ -51,7 +52,7 @@ def event_source_killed(scene: Scene) -> None:
 def questdb_killed(scene: Scene) -> None:
     """While the batches tell it of sessions and metrics."""
     before = scene.rig.services()["questdb"]["restarts"]
-    measuring = threading.Thread(target=_invoke_measure, args=(scene,))
+    measuring = threading.Thread(target=_invoke_measure, args=(scene,), daemon=True)
     measuring.start()
     scene.more(50)
     scene.rig.end("questdb")
@@ -80,7 +81,7 @@ def two_schedulers(scene: Scene) -> None:
     finally:
         for one in commands:
             one.kill()
-            one.wait()
+            one.wait(KILLED_SECONDS)
 
 
 def _measuring(scene: Scene) -> subprocess.Popen[bytes]:

@@ -16,7 +16,7 @@ from infra.nats.topology import TopologySettings
 
 T = TypeVar("T")
 _UUID = re.compile(rb"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-_SECONDS = 10.0
+_SECONDS, _ALL_SECONDS = 10.0, 120.0
 # An acknowledgement says how often the message had been delivered.
 _ACK = re.compile(rb"(PUB \$JS\.ACK\.%b\.%b\.([1-9]\d*)\.[^\r]* 4\r\n)\+ACK\r\n" % (b"[^.]+", b"[^.]+"))
 
@@ -90,4 +90,8 @@ def _run(url: str, action: Callable[[JetStreamContext], Awaitable[T]]) -> T:
         finally:
             await client.close()
 
-    return asyncio.run(connected())
+    async def in_time() -> T:
+        async with asyncio.timeout(_ALL_SECONDS):
+            return await connected()
+
+    return asyncio.run(in_time())

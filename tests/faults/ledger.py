@@ -19,6 +19,7 @@ from tests.support.polling import until
 _COUNTS = ("received", "stored", "failed", "duplicate", "erased", "dead", "in_flight")
 _BALANCED_SECONDS = 60.0
 _MINUTE_SECONDS = 60
+_AUDIT_SECONDS = 240
 
 
 def compare(rig: Rig, findings: Findings, stored: int, failed: int, dead: int) -> None:
@@ -66,7 +67,9 @@ def audit(rig: Rig, findings: Findings, since: float) -> None:
     """`weir audit` of the minutes since then, as an operator runs it: it names what is not where the ledger says."""
     first, last = (_minute(at) for at in (since, time.time() + _MINUTE_SECONDS))
     command = [sys.executable, "-m", "infra.cli.main", "audit", "--from", first, "--to", last, "--json"]
-    done = subprocess.run(command, cwd=ROOT, env=rig.variables(), check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=rig.variables(), check=False, capture_output=True, text=True, timeout=_AUDIT_SECONDS
+    )
     if not done.stdout:
         findings.problems.append(f"weir audit ended with {done.returncode}: {done.stderr.strip()[-500:]}")
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -23,8 +24,12 @@ from tests.support.http_proxy import HttpProxy
 from tests.support.polling import until
 from tests.support.tcp_proxy import TcpProxy
 
-UP_SECONDS = 240.0
+# A machine with much else to do takes minutes to build and deploy the functions.
+UP_SECONDS = 900.0
 BACK_SECONDS = 120.0
+# What was killed with SIGKILL ends at once, unless the kernel holds it.
+KILLED_SECONDS = 60.0
+_MOUNT_SECONDS = 30.0
 # Short waits where the matrix is to be short; else Weir is as it is shipped.
 SHORT = {
     "WEIR_NATS_ACK_WAIT_SECONDS": "5",
@@ -98,9 +103,15 @@ class Rig:
             )
         assert self._host.stdout is not None
         with self._host.stdout as told:
-            assert told.readline() == "up\n", (self.folder / "host.log").read_text()[-4000:]
+            # A pipe is ready when a line came, and when its writer ended.
+            came = select.select([told], [], [], UP_SECONDS)[0]
+            assert came, f"the stack is not up after {UP_SECONDS:g} s:\n{self._log()}"
+            assert told.readline() == "up\n", self._log()
         moved = {name: one["port"] for name, one in self.services().items() if one["port"] != self.ports[name]}
         assert not moved, f"ports that are no longer free: {moved}"
+
+    def _log(self) -> str:
+        return (self.folder / "host.log").read_text()[-4000:]
 
     def kill_everything(self) -> None:
         """kill -9 of the stack and of every service of it, with no time for any of them to say good-bye."""
@@ -109,7 +120,7 @@ class Rig:
         self._host.kill()
         for pid in groups:
             _signal_group(pid, signal.SIGKILL)
-        self._host.wait()
+        self._host.wait(KILLED_SECONDS)
         self._host = None
 
     def close(self) -> None:
@@ -124,16 +135,16 @@ class Rig:
         self.nats.close()
         self.store.close()
         for disk in self.disks.values():
-            subprocess.run(["umount", "--lazy", str(disk)], check=False, capture_output=True)
+            command = ["umount", "--lazy", str(disk)]
+            subprocess.run(command, check=False, capture_output=True, timeout=_MOUNT_SECONDS)
 
     def _mount(self) -> None:
         """A small file system each for the broker and the store, where this user may make one."""
         for name in ("nats", "clickhouse"):
             disk = self.data / name
             disk.mkdir(parents=True)
-            done = subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", _DISK, "tmpfs", str(disk)], check=False, capture_output=True, text=True
-            )
+            command = ["mount", "-t", "tmpfs", "-o", _DISK, "tmpfs", str(disk)]
+            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_MOUNT_SECONDS)
             if done.returncode:
                 self.no_disks = f"no file system can be mounted here ({done.stderr.strip()})"
                 return

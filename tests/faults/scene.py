@@ -17,7 +17,7 @@ from infra.local import commands
 from tests.faults import account as accounts
 from tests.faults.account import Account, Sent
 from tests.faults.compare import missing, stored
-from tests.faults.rig import Rig
+from tests.faults.rig import KILLED_SECONDS, Rig
 from tests.faults.witness import Plan
 from tests.support.polling import until
 
@@ -107,4 +107,4 @@ def witnessed(rig: Rig, name: str, seed: int, clocks: list[float]) -> Iterator[S
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait()
+            process.wait(KILLED_SECONDS)

@@ -46,6 +46,10 @@ class ClickHouse:
         """Whether there is a process."""
         return self._process is not None
 
+    def ended(self) -> bool:
+        """Whether its process ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def kill(self) -> None:
         """kill -9."""
         self._end(signal.SIGKILL)

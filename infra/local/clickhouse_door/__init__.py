@@ -2,6 +2,6 @@
 
 The way of a request: `handler` (HTTP) -> `request` (what is asked) -> `execute` (runs it) -> `engine` (chDB).
 `body` reads request bodies, `sql` finds the few things the door must know about a statement, `limits` bounds
-how much runs at once, `errors` gives each failure ClickHouse's own code and HTTP status, `folder` sees to it
-that one process owns the data.
+how much runs at once, `space` sees to it that nothing is acknowledged that the disk had no room for, `errors` gives
+each failure ClickHouse's own code and HTTP status, `folder` sees to it that one process owns the data.
 """

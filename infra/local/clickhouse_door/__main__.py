@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import resource
@@ -14,12 +15,14 @@ from pathlib import Path
 from . import folder
 from .limits import Gate
 from .server import DoorServer
+from .space import Space
 
 _FINISH_SECONDS = 5.0
 _CANCEL_SECONDS = 2.0
 _PARENT_CHECK_SECONDS = 0.5
 _OPEN_FILES = 16_384
 _MIB = 1 << 20
+_NO_ROOM = 3
 
 
 def main() -> int:
@@ -54,7 +57,9 @@ def _serve(options: argparse.Namespace, server: DoorServer, stop: threading.Even
     if options.parent_pid:
         threading.Thread(target=_watch_parent, args=(options.parent_pid, stop), daemon=True).start()
     gate = Gate(options.max_queries, options.queue_seconds)
-    server.start(engine, gate, options.max_body_mib * _MIB)
+    space = Space(options.data, _end_at_once)
+    space.start()
+    server.start(engine, gate, space, options.max_body_mib * _MIB)
     _say(f"listening on http://{options.host}:{server.server_port} (engine {engine.version})")
     stop.wait()
     server.stop_accepting()
@@ -96,6 +101,14 @@ def _watch_parent(pid: int, stop: threading.Event) -> None:
             stop.set()
         except PermissionError:
             continue
+
+
+def _end_at_once() -> None:
+    """As a crash does: whatever is at work must not come to an acknowledgement."""
+    # The log may be on the same disk.
+    with contextlib.suppress(OSError):
+        _say("the disk is full: the engine has to be started anew, to find what it could not write")
+    os._exit(_NO_ROOM)
 
 
 def _refuse(reason: str) -> int:

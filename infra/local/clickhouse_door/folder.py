@@ -23,8 +23,8 @@ def claim(data: Path) -> int:
         holder = os.pread(descriptor, 20, 0).decode().strip()
         os.close(descriptor)
         raise FolderTaken(f"{data} is in use by another process (pid {holder or 'unknown'})")
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    # Of one length, and never cut: where the disk is full what stands there can still be written over.
+    os.pwrite(descriptor, f"{os.getpid():<19}\n".encode(), 0)
     _check_engine_lock(data)
     return descriptor
 

@@ -20,6 +20,7 @@ from .engine import Engine
 from .errors import DoorError, error_body
 from .limits import Gate
 from .request import is_form, parse_form, parse_request
+from .space import Space
 
 _FIRST_BYTES = 64 << 10
 _IDLE_SECONDS = 600
@@ -39,10 +40,11 @@ _TYPES = {
 
 
 class Door(BaseHTTPRequestHandler):
-    """Answers one client. `engine`, `gate` and `limit_bytes` are set by the server that makes the class."""
+    """Answers one client. `engine`, `gate`, `space` and `limit_bytes` are set by the server that makes the class."""
 
     engine: ClassVar[Engine]
     gate: ClassVar[Gate]
+    space: ClassVar[Space]
     limit_bytes: ClassVar[int]
 
     protocol_version = "HTTP/1.1"
@@ -108,6 +110,8 @@ class Door(BaseHTTPRequestHandler):
         own = self.engine.connection(request.database, request.settings, request.session)
         with self.gate.turn(), own as connection:
             answer = execute.run(connection, request, first, pieces)
+            if answer.format is None:
+                self.space.check()
             if answer.pieces is not None:
                 with closing(answer.pieces):
                     self._send_pieces(answer, answer.pieces)

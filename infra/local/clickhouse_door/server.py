@@ -11,6 +11,7 @@ from typing import Any
 from .engine import Engine
 from .handler import Door
 from .limits import Gate
+from .space import Space
 
 
 class DoorServer(ThreadingHTTPServer):
@@ -23,9 +24,9 @@ class DoorServer(ThreadingHTTPServer):
         super().__init__((host, port), Door)
         self._accept: threading.Thread | None = None
 
-    def start(self, engine: Engine, gate: Gate, limit_bytes: int) -> None:
+    def start(self, engine: Engine, gate: Gate, space: Space, limit_bytes: int) -> None:
         self.RequestHandlerClass = type(
-            "BoundDoor", (Door,), {"engine": engine, "gate": gate, "limit_bytes": limit_bytes}
+            "BoundDoor", (Door,), {"engine": engine, "gate": gate, "space": space, "limit_bytes": limit_bytes}
         )
         self._accept = threading.Thread(target=self.serve_forever, args=(0.1,), name="accept", daemon=True)
         self._accept.start()
