@@ -42,9 +42,13 @@ class Admission:
         rate = self._throttle.rate(key, events)
         slow = rate is not None and not rate.allowed
         if rate is not None and slow and not key.slow_lane:
-            self._drops(key.key_id, "rate", events)
-            detail = f"That is over the key's {key.events_per_second} events a second."
-            raise RateLimited(detail, rate.reset_seconds, rates.headers([rate]))
+            raise self._refused(key, "rate", events, rate, f"the key's {key.events_per_second} events a second")
+        # What waits in a lane of its own takes no room from anybody.
+        share = None if slow and self._slow is not None else self._throttle.share(key, events, self._shedder.room)
+        if share is not None and not share.allowed:
+            if not key.slow_lane or self._slow is None:
+                raise self._refused(key, "share", events, share, "the key's share while much waits to be processed")
+            slow = True
         if slow and self._slow is not None:
             self._slow.check()
         try:
@@ -52,4 +56,8 @@ class Admission:
         except QuotaExceeded:
             self._drops(key.key_id, "quota", events)
             raise
-        return Admitted(tuple(one for one in (rate, quota) if one is not None), slow)
+        return Admitted(tuple(one for one in (rate, share, quota) if one is not None), slow)
+
+    def _refused(self, key: Key, reason: DropReason, events: int, held: Allowance, over: str) -> RateLimited:
+        self._drops(key.key_id, reason, events)
+        return RateLimited(f"That is over {over}.", held.reset_seconds, rates.headers([held]))

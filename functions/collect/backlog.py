@@ -10,6 +10,8 @@ _FRESH_NS = SECOND
 # A broker that does not answer is not asked by each request.
 _AGAIN_NS = 5 * SECOND
 _AFTER_SECONDS = 5
+# Of a bound the part that is left to whoever comes first; what is above it, the keys share.
+_FREE = 0.5
 
 
 class Shedder:
@@ -31,6 +33,13 @@ class Shedder:
         self._most_messages, self._most_bytes = most_messages, most_bytes
         self._looked_at, self._good_for = 0, 0
         self._full = False
+        self._room = 1.0
+
+    @property
+    def room(self) -> float:
+        """How much is left of what the keys share, as of the last check: from 1, as long as no more than half of the
+        bound waits, to 0 at the bound."""
+        return self._room
 
     def check(self) -> None:
         """Before anything of a request is taken. Raises :class:`Overloaded`."""
@@ -49,11 +58,12 @@ class Shedder:
         try:
             found = self._look()
         except QueueUnavailable:
-            self._full, self._good_for = False, _AGAIN_NS
+            self._full, self._room, self._good_for = False, 1.0, _AGAIN_NS
             return
-        self._full = _reached(found.messages, self._most_messages) or _reached(found.bytes, self._most_bytes)
+        used = max(_part(found.messages, self._most_messages), _part(found.bytes, self._most_bytes))
+        self._full, self._room = used >= 1, max(0.0, min(1.0, (1 - used) / (1 - _FREE)))
         self._good_for = _FRESH_NS
 
 
-def _reached(count: int, most: int) -> bool:
-    return bool(most) and count >= most
+def _part(count: int, most: int) -> float:
+    return count / most if most else 0.0

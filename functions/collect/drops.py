@@ -2,7 +2,7 @@
 
 from typing import Literal, Protocol
 
-DropReason = Literal["rate", "quota", "name", "consent"]
+DropReason = Literal["rate", "share", "quota", "name", "consent"]
 
 
 class Drops(Protocol):

@@ -1,6 +1,7 @@
 """Who is too fast: requests by address and key, events by key, and a day's quota. Without a limiter, nobody is."""
 
 import hashlib
+import math
 from collections.abc import Callable
 
 from functions.shared.domain import rates
@@ -13,7 +14,8 @@ from functions.shared.ports import Counters
 class Throttle:
     """Holds against limits. ``absent`` is told when the limiter is away; then everything is let through.
 
-    ``clock`` is nanoseconds; ``address_requests`` the requests a second of one address, 0 is no limit.
+    ``clock`` is nanoseconds; ``address_requests`` the requests a second of one address, ``crowded_events`` the events a
+    second of one key while the queue fills, 0 is no limit.
     """
 
     def __init__(
@@ -22,9 +24,11 @@ class Throttle:
         clock: Callable[[], int],
         absent: Callable[[], None],
         address_requests: int = 0,
+        crowded_events: int = 0,
     ) -> None:
         self._counters, self._clock, self._absent = counters, clock, absent
         self._address_requests = address_requests
+        self._crowded_events = crowded_events
 
     def address(self, address: str) -> Allowance | None:
         """One more request of an address. Raises :class:`RateLimited`."""
@@ -50,6 +54,19 @@ class Throttle:
         return self._asked(
             lambda: self._counters.take(f"events:{key.key_id}", limit, WINDOW_SECONDS, min(events, limit))
         )
+
+    def share(self, key: Key, events: int, room: float) -> Allowance | None:
+        """So many more events of a key while the queue fills, all or none: whether they are within its share.
+
+        ``room`` is how much is left, from 1 (then nobody is held to it) to 0: the less, the more an event weighs.
+        """
+        if room >= 1 or not self._crowded_events:
+            return None
+        limit = self._crowded_events * WINDOW_SECONDS
+        weight = math.ceil(min(events / room, limit)) if room > 0 else limit
+        found = self._asked(lambda: self._counters.take(f"share:{key.key_id}", limit, WINDOW_SECONDS, weight))
+        # Told in events as they weigh now.
+        return found and found._replace(limit=int(limit * room), remaining=int(found.remaining * room))
 
     def quota(self, key: Key, events: int) -> Allowance | None:
         """So many more events of a key's day, all or none. Raises :class:`QuotaExceeded`."""

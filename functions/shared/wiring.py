@@ -145,6 +145,7 @@ def throttle(stage: str) -> "Throttle":
         time.time_ns,
         lambda: watched.gauges({"LimiterAbsent": 1}),
         settings.limits_address_requests_per_second,
+        settings.limits_crowded_events_per_second,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 
 from functions.shared import wiring
 from functions.shared.access import SCOPES
+from infra.local import dev_keys
 from tests.support.in_process import InProcess
-from tests.support.keys import KeyAuth
+from tests.support.keys import KeyAuth, bearer
 from tests.support.nats import NatsServer, with_streams
 from tests.support.polling import until
 
@@ -26,20 +28,29 @@ def server(tmp_path: Path) -> Iterator[NatsServer]:
 
 
 @pytest.fixture
-def client(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+def most() -> int:
+    return MOST
+
+
+@pytest.fixture
+def client(server: NatsServer, most: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     monkeypatch.setenv("WEIR_NATS_URL", server.url)
-    monkeypatch.setenv("WEIR_SHED_BACKLOG_MESSAGES", str(MOST))
+    monkeypatch.setenv("WEIR_SHED_BACKLOG_MESSAGES", str(most))
+    monkeypatch.setenv("WEIR_LIMITS_CROWDED_EVENTS_PER_SECOND", "1")
     wiring.collect_service.cache_clear()
+    wiring.throttle.cache_clear()
     routes = [(method, path, "collect") for method, path in SCOPES if method == "POST" and "/events" in path]
     with httpx.Client(base_url="http://weir", transport=InProcess(routes), auth=KeyAuth()) as http:
         yield http
     wiring.collect_service()._queue.close()  # type: ignore[attr-defined]
     wiring.collect_service.cache_clear()
+    wiring.throttle.cache_clear()
 
 
-def post(client: httpx.Client) -> httpx.Response:
+def post(client: httpx.Client, token: str = dev_keys.WRITE) -> httpx.Response:
     event = {"event_type": "click", "event_name": "Buy", "platform": "web"}
-    return client.post("/api/v1/events", content=json.dumps(event), headers={"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json", **bearer(token)}
+    return client.post("/api/v1/events", content=json.dumps(event), headers=headers)
 
 
 def test_a_backlog_sheds_until_it_is_worked_off(client: httpx.Client, server: NatsServer) -> None:
@@ -62,6 +73,25 @@ def test_a_backlog_sheds_until_it_is_worked_off(client: httpx.Client, server: Na
     for each in queue.receive(100, 1):
         queue.ack(each)
     until(lambda: post(client).status_code == 202, 10, "a queue with room")
+
+
+@pytest.mark.parametrize("most", [2_000])
+def test_a_key_that_fills_the_queue_is_refused_while_others_are_taken(client: httpx.Client, most: int) -> None:
+    statuses: Counter[int] = Counter()
+
+    def refused() -> bool:
+        answer = post(client)
+        statuses[answer.status_code] += 1
+        return answer.status_code == 429
+
+    until(refused, 60, "a key over its share", 0)
+    assert statuses.keys() == {202, 429}
+    assert most // 2 < statuses[202] < most
+    for _ in range(3):
+        assert post(client, dev_keys.TEST_WRITE).status_code == 202
+    answer = post(client)
+    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+    assert int(answer.headers["Retry-After"]) > 0
 
 
 def test_while_the_broker_is_away_an_answer_takes_no_longer_than_ever(client: httpx.Client, server: NatsServer) -> None:

@@ -12,7 +12,7 @@ from functions.shared.errors import QuotaExceeded, RateLimited
 from functions.shared.gate import Gate
 from functions.shared.key_cache import KeyCache
 from functions.shared.throttle import Throttle
-from tests.support.limits import FakeCounters
+from tests.support.limits import FakeCounters, ignored
 
 NOON = 20_454 * 86_400 * SECOND + 43_200 * SECOND
 
@@ -144,3 +144,22 @@ class TestGate:
         gate = self.gate(subject, requests_per_second=1)
         assert [self.asked(gate).status for _ in range(50)].count(200) == WINDOW_SECONDS
         assert subject.throttle.request(Key(key_id="live_b", requests_per_second=1)) is not None
+
+
+def test_while_the_queue_fills_a_key_has_a_share_of_the_room_and_an_event_weighs_more_the_less_is_left() -> None:
+    counters = FakeCounters()
+    throttle = Throttle(counters, lambda: NOON, ignored, crowded_events=4)
+    key = limited()
+    assert throttle.share(key, 5_000, 1.0) is None
+    assert throttle.share(key, 20, 0.5) == Allowance(True, 20, 0, 3)
+    assert throttle.share(key, 1, 0.5) == Allowance(False, 20, 0, 3)
+    assert throttle.share(Key(key_id="live_b"), 19, 0.5) == Allowance(True, 20, 1, 3)
+    counters.pass_time()
+    # Over all of it: such a request takes what there is, and so does any where next to nothing is left.
+    assert throttle.share(key, 5_000, 0.5) == Allowance(True, 20, 0, 3)
+    counters.pass_time()
+    assert throttle.share(key, 1, 1e-9) == Allowance(True, 0, 0, 3)
+    assert throttle.share(key, 1, 0.0) == Allowance(False, 0, 0, 3)
+    counters.available = False
+    assert throttle.share(key, 1, 0.5) is None
+    assert Throttle(counters, lambda: NOON, ignored).share(key, 1, 0.5) is None

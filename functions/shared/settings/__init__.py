@@ -101,13 +101,15 @@ class KeySettings(_Settings):
 class LimitSettings(_Settings):
     """Who counts requests and events (Redis or Valkey; empty is each process by itself), and what an address may ask.
 
-    What keys may do is said of each key.
+    What keys may do is said of each key. While more than half of the queue's bound waits, each is besides held to
+    ``limits_crowded_events_per_second``, and to less the less room is left; 0 is no limit.
     """
 
     limits_url: Annotated[
         str, Field(repr=False, pattern=r"^((redis|valkey)s?(\+(unix|cluster|sentinel))?://\S+)?$")
     ] = ""
     limits_address_requests_per_second: Annotated[int, Field(ge=0)] = 0
+    limits_crowded_events_per_second: Annotated[int, Field(ge=0)] = 100
 
 
 class CollectSettings(QueueSettings, StoreSettings, ConsentSettings):

@@ -32,15 +32,15 @@ class Nothing:
 
 
 class Subject:
-    def __init__(self, most_messages: int = 0, most_bytes: int = 0) -> None:
+    def __init__(self, most_messages: int = 0, most_bytes: int = 0, crowded: int = 0, lanes: bool = True) -> None:
         self.queue, self.counters = MemoryQueue(), FakeCounters()
         self.now, self.looks, self.shed = NOW, 0, 0
         self.dropped: list[tuple[str, str, int]] = []
-        throttle = Throttle(self.counters, lambda: self.now, ignored)
+        throttle = Throttle(self.counters, lambda: self.now, ignored, crowded_events=crowded)
         shedder = Shedder(self._look, most_messages, most_bytes, lambda: self.now, self._shed)
         self.slow = MemoryQueue()
         slow = Shedder(self.slow.backlog, most_messages, most_bytes, lambda: self.now, self._shed)
-        admission = Admission(throttle, shedder, lambda *one: self.dropped.append(one), slow)
+        admission = Admission(throttle, shedder, lambda *one: self.dropped.append(one), slow if lanes else None)
         self.collect = CollectService(
             self.queue,
             admission,
@@ -225,6 +225,75 @@ def test_a_backlog_sheds_before_anything_is_taken_and_ends_with_it(bounds: dict[
         subject.queue.ack(each)
     subject.now += 2 * SECOND
     assert subject.post(["a"], KEY, 9)["accepted"] == 1
+
+
+def filled(subject: Subject, messages: int, key: Key = KEY) -> None:
+    """Let so many wait, as the process that took them sees it a moment later."""
+    for number in range(messages - subject.queue.depth().ready):
+        subject.post(["a"], key, 1_000 + subject.queue.depth().ready + number)
+    subject.now += 2 * SECOND
+
+
+OTHER = Key(key_id="live_b", scopes=("write",))
+
+
+def test_once_more_than_half_waits_a_key_is_held_to_its_share_and_who_sends_little_is_taken_to_the_end() -> None:
+    subject = Subject(most_messages=8, crowded=1)
+    filled(subject, 4)
+    # Half of the bound is anybody's.
+    assert subject.post(["a"] * 100, KEY)["accepted"] == 100
+    filled(subject, 5)
+    # Of the other half three quarters are left, and so of ten events in ten seconds seven.
+    assert subject.post(["a"] * 7, KEY, 200)["accepted"] == 7
+    with pytest.raises(RateLimited) as caught:
+        subject.post(["a"], KEY, 300)
+    assert (caught.value.status, caught.value.after_seconds) == (429, 3)
+    assert "share" in caught.value.detail
+    assert subject.dropped == [("live_a", "share", 1)]
+    assert subject.post(["a"], OTHER, 400)["accepted"] == 1
+    subject.now += 2 * SECOND
+    assert subject.queue.depth().ready == 7
+    assert subject.post(["a"], OTHER, 500)["accepted"] == 1
+    # At the bound nobody is taken.
+    subject.now += 2 * SECOND
+    with pytest.raises(Overloaded):
+        subject.post(["a"], OTHER, 600)
+    for each in subject.queue.receive(10, 0)[:4]:
+        subject.queue.ack(each)
+    subject.now += 2 * SECOND
+    assert subject.post(["a"] * 100, KEY, 700)["accepted"] == 100
+
+
+def test_what_is_over_a_share_waits_in_the_slow_lane_where_the_key_asks_for_it_and_there_is_one() -> None:
+    key = with_(slow_lane=True)
+    subject = Subject(most_messages=8, crowded=1)
+    filled(subject, 5)
+    subject.post(["a"] * 7, key)
+    assert subject.post(["a"] * 7, key, 10)["accepted"] == 7
+    assert (subject.slow.depth().ready, subject.dropped) == (1, [])
+    one_queue = Subject(most_messages=8, crowded=1, lanes=False)
+    filled(one_queue, 5)
+    one_queue.post(["a"] * 7, key)
+    with pytest.raises(RateLimited):
+        one_queue.post(["a"] * 7, key, 10)
+
+
+def test_a_share_is_no_bound_where_it_is_off_or_nobody_counts() -> None:
+    for subject in (Subject(most_messages=8), Subject(most_messages=8, crowded=1)):
+        subject.counters.available = False
+        filled(subject, 5)
+        assert subject.post(["a"] * 100, KEY)["accepted"] == 100
+
+
+def test_a_broker_that_does_not_answer_holds_nobody_to_a_share() -> None:
+    subject = Subject(most_messages=8, crowded=1)
+    filled(subject, 5)
+    subject.post(["a"] * 7, KEY)
+    subject.now += 2 * SECOND
+    shedder = subject.collect._admission._shedder
+    subject.queue.available = False
+    shedder.check()
+    assert shedder.room == 1
 
 
 def test_the_broker_is_asked_once_a_second_at_most() -> None:
