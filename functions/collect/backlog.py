@@ -11,7 +11,7 @@ _FRESH_NS = SECOND
 _AGAIN_NS = 5 * SECOND
 _AFTER_SECONDS = 5
 # Of a bound the part that is left to whoever comes first; what is above it, the keys share.
-_FREE = 0.5
+_FREE = 0.75
 
 
 class Shedder:
@@ -37,8 +37,8 @@ class Shedder:
 
     @property
     def room(self) -> float:
-        """How much is left of what the keys share, as of the last check: from 1, as long as no more than half of the
-        bound waits, to 0 at the bound."""
+        """How much is left of what the keys share, as of the last check: from 1, as long as no more than three
+        quarters of the bound wait, to 0 at the bound."""
         return self._room
 
     def check(self) -> None:

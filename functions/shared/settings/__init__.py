@@ -94,15 +94,16 @@ class KeySettings(_Settings):
 
     def variable(self) -> str:
         """What says where they are."""
-        rest = {"file": "_PATH", "secret": "_REFERENCE", "nats": "", "inline": "_DOCUMENT"}[self.keys]
-        return f"{PREFIX}KEYS{rest}"
+        if self.keys == "secret":
+            return f"{PREFIX}KEYS_REFERENCE"
+        return PREFIX + {"file": "KEYS_PATH", "nats": "KEYS", "inline": "KEYS_DOCUMENT"}[self.keys]
 
 
 class LimitSettings(_Settings):
     """Who counts requests and events (Redis or Valkey; empty is each process by itself), and what an address may ask.
 
-    What keys may do is said of each key. While more than half of the queue's bound waits, each is besides held to
-    ``limits_crowded_events_per_second``, and to less the less room is left; 0 is no limit.
+    What keys may do is said of each key. While more than three quarters of the queue's bound wait, each is besides held
+    to ``limits_crowded_events_per_second``, and to less the less room is left; 0 is no limit.
     """
 
     limits_url: Annotated[

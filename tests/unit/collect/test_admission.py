@@ -237,13 +237,13 @@ def filled(subject: Subject, messages: int, key: Key = KEY) -> None:
 OTHER = Key(key_id="live_b", scopes=("write",))
 
 
-def test_once_more_than_half_waits_a_key_is_held_to_its_share_and_who_sends_little_is_taken_to_the_end() -> None:
-    subject = Subject(most_messages=8, crowded=1)
-    filled(subject, 4)
-    # Half of the bound is anybody's.
+def test_in_the_last_quarter_of_the_bound_a_key_is_held_to_its_share_and_who_sends_little_is_taken_to_the_end() -> None:
+    subject = Subject(most_messages=16, crowded=1)
+    filled(subject, 12)
+    # Three quarters of the bound are anybody's.
     assert subject.post(["a"] * 100, KEY)["accepted"] == 100
-    filled(subject, 5)
-    # Of the other half three quarters are left, and so of ten events in ten seconds seven.
+    filled(subject, 13)
+    # Of the last quarter three quarters are left, and so of ten events in ten seconds seven.
     assert subject.post(["a"] * 7, KEY, 200)["accepted"] == 7
     with pytest.raises(RateLimited) as caught:
         subject.post(["a"], KEY, 300)
@@ -252,7 +252,7 @@ def test_once_more_than_half_waits_a_key_is_held_to_its_share_and_who_sends_litt
     assert subject.dropped == [("live_a", "share", 1)]
     assert subject.post(["a"], OTHER, 400)["accepted"] == 1
     subject.now += 2 * SECOND
-    assert subject.queue.depth().ready == 7
+    assert subject.queue.depth().ready == 15
     assert subject.post(["a"], OTHER, 500)["accepted"] == 1
     # At the bound nobody is taken.
     subject.now += 2 * SECOND
@@ -266,28 +266,28 @@ def test_once_more_than_half_waits_a_key_is_held_to_its_share_and_who_sends_litt
 
 def test_what_is_over_a_share_waits_in_the_slow_lane_where_the_key_asks_for_it_and_there_is_one() -> None:
     key = with_(slow_lane=True)
-    subject = Subject(most_messages=8, crowded=1)
-    filled(subject, 5)
+    subject = Subject(most_messages=16, crowded=1)
+    filled(subject, 13)
     subject.post(["a"] * 7, key)
     assert subject.post(["a"] * 7, key, 10)["accepted"] == 7
     assert (subject.slow.depth().ready, subject.dropped) == (1, [])
-    one_queue = Subject(most_messages=8, crowded=1, lanes=False)
-    filled(one_queue, 5)
+    one_queue = Subject(most_messages=16, crowded=1, lanes=False)
+    filled(one_queue, 13)
     one_queue.post(["a"] * 7, key)
     with pytest.raises(RateLimited):
         one_queue.post(["a"] * 7, key, 10)
 
 
 def test_a_share_is_no_bound_where_it_is_off_or_nobody_counts() -> None:
-    for subject in (Subject(most_messages=8), Subject(most_messages=8, crowded=1)):
+    for subject in (Subject(most_messages=16), Subject(most_messages=16, crowded=1)):
         subject.counters.available = False
-        filled(subject, 5)
+        filled(subject, 13)
         assert subject.post(["a"] * 100, KEY)["accepted"] == 100
 
 
 def test_a_broker_that_does_not_answer_holds_nobody_to_a_share() -> None:
-    subject = Subject(most_messages=8, crowded=1)
-    filled(subject, 5)
+    subject = Subject(most_messages=16, crowded=1)
+    filled(subject, 13)
     subject.post(["a"] * 7, KEY)
     subject.now += 2 * SECOND
     shedder = subject.collect._admission._shedder
