@@ -75,7 +75,7 @@ def dead_letters(collector: Collector, tidy: Callable[[], int]) -> Follow:
     """Make rows of what the broker gave up, and let go of what is settled."""
 
     def follow(more: More) -> Followed:
-        counts = {"dead_letters": collector.run(more)}
+        counts = {"dead_letters_taken": collector.run(more)}
         gone = tidy()
         return Followed(counts | ({"dead_letters_removed": gone} if gone else {}), answers=False)
 
