@@ -139,7 +139,8 @@ def _attempt(one: Witness, place: Place) -> dict[str, Any]:
         "outcome": outcome,
         "attempt": one.attempt,
         "host": one.host or None,
-        "queued_at": at(one.queued_at),
-        "started_at": at(one.started_at),
+        # What was not known is 0; of earlier releases it is the time of receipt.
+        "queued_at": at(one.queued_at or one.received_at),
+        "started_at": at(one.started_at or one.received_at),
         "ended_at": at(one.recorded_at),
     }

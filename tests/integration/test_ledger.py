@@ -372,6 +372,21 @@ def test_a_trace_has_every_attempt_with_its_host(engine: ClickHouse, tables: Cli
     assert found["dead_letters"] == []
 
 
+def test_a_time_that_is_not_known_takes_no_room_and_is_that_of_receipt_in_a_trace(
+    engine: ClickHouse, tables: ClickHouseTables
+) -> None:
+    one = delivery(event_id=str(uuid.uuid4()), key_id="live_a")
+    told = LedgerRow(SINCE, "live_a", one.raw.batch_id, NOW, 0, "tally", 1, host="collect", request_id="request-1")
+    tables.note(str(uuid.uuid4()), [told])
+    Recorder(tables, lambda: str(uuid.uuid4())).record([one], [told._replace(kind="outcome", attempt=1)])
+    with clickhouse_connect.get_client(dsn=engine.url, database="weir", autogenerate_session_id=False) as client:
+        # Nanoseconds of the receipt once more could not be compressed, in rows that are small otherwise.
+        times = client.query("SELECT toUnixTimestamp64Nano(queued_at), toUnixTimestamp64Nano(started_at) FROM ledger")
+        assert list(times.result_rows) == [(0, 0), (0, 0)]
+    (attempt,) = traced(engine, one.raw.event_id)["attempts"]
+    assert attempt["queued_at"] == attempt["started_at"] == attempt["received_at"]
+
+
 def test_a_trace_of_what_was_given_up_says_why(engine: ClickHouse, tables: ClickHouseTables) -> None:
     told, event = tallied(SINCE, 1), str(uuid.uuid4())
     tables.note(str(uuid.uuid4()), [tallies.row(told)._replace(host="collect")])

@@ -119,3 +119,25 @@ def test_rows_are_kept_as_long_as_the_settings_say_and_a_second_run_changes_noth
         client.command("OPTIMIZE TABLE raw_events FINAL")
         assert client.command("SELECT count() FROM raw_events") == 0
     assert told(RetentionSettings()) == ["retention of raw_events", "retention of processed_events"]
+
+
+def test_a_ledger_of_before_keeps_its_rows_and_loses_the_numbers_it_has_no_use_for(
+    engine: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = "SELECT count() FROM system.parts_columns WHERE active AND database = 'numbered' AND table = 'ledger'"
+    numbers += " AND column IN ('_block_number', '_block_offset')"
+    earlier = [one for one in migrations() if one[0] < "0025"]
+    with monkeypatch.context() as before:
+        before.setattr("infra.clickhouse.migrate.migrations", lambda: earlier)
+        migrate(engine.url, "numbered")
+    with clickhouse_connect.get_client(dsn=engine.url, database="numbered") as client:
+        insert = "INSERT INTO ledger (minute, batch_id, events) SELECT now(), generateUUIDv4(), 7 FROM numbers(3)"
+        for _ in range(2):
+            client.command(insert)
+        client.command("OPTIMIZE TABLE ledger FINAL")
+        assert client.command(numbers) == 2
+        assert "0025_ledger_size" in migrate(engine.url, "numbered")
+        client.command(insert)
+        client.command("OPTIMIZE TABLE ledger FINAL")
+        assert client.command(numbers) == 0
+        assert client.command("SELECT sum(events) FROM ledger") == 63
