@@ -19,6 +19,7 @@ PIECES = (
     "cold",
     "memory",
     "ledger",
+    "trust",
     "replay",
 )
 
