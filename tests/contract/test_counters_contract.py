@@ -171,7 +171,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for() -> None:
         assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize("url", ["nonsense", "http://x", "carrier-pigeon://x"])
+@pytest.mark.parametrize("url", ["nonsense", "http://x", "carrier-pigeon://x", "redis://h:abc"])
 def test_an_address_that_is_none_is_named_and_not_shown(url: Any) -> None:
     with pytest.raises(Misconfigured, match="WEIR_LIMITS_URL") as caught:
         LimitsCounters(url).take("a", 1, LONG, 1)

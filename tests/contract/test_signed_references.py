@@ -2,15 +2,24 @@
 
 import json
 import socket
+import ssl
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from functions.shared.adapters import aws_signed, secret_references
 from functions.shared.errors import Misconfigured
@@ -97,7 +106,7 @@ def test_what_is_not_there_is_named_with_the_code(told: str, reference: str, cod
 class Played:
     """A service that answers as it is told, one answer after the other."""
 
-    def __init__(self, *answers: tuple[int, bytes]) -> None:
+    def __init__(self, *answers: tuple[int, bytes], over: tuple[Path, Path] | None = None) -> None:
         self.asked: list[dict[str, Any]] = []
         answering = iter(answers)
         asked = self.asked
@@ -116,7 +125,11 @@ class Played:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"http{'s' if over else ''}://127.0.0.1:{self._server.server_port}"
+        if over:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*over)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever)
 
     def __enter__(self) -> "Played":
@@ -190,3 +203,62 @@ def test_a_function_says_whose_session_it_is(monkeypatch: pytest.MonkeyPatch) ->
     assert headers["x-amz-security-token"] == "session"
     assert headers["x-amz-target"] == "AmazonSSM.GetParameter"
     assert "x-amz-security-token" in headers["authorization"]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_function_asks_over_tls_whom_the_machine_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    certificate, key = own_certificate(tmp_path)
+    aws_signed._trusted.cache_clear()
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with Played(GOOD, over=(certificate, key)) as service:
+        environ = {**FUNCTION, "AWS_ENDPOINT_URL": service.url}
+        if trusted:
+            assert aws_signed.call("ssm", "GetParameter", {}, environ)["Parameter"]["Value"] == "word"
+        else:
+            with pytest.raises(aws_signed.NotAnswered, match="SSLCertVerificationError"):
+                aws_signed.call("ssm", "GetParameter", {}, environ)
+    aws_signed._trusted.cache_clear()
+
+
+def own_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that nobody but itself has signed, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "weir")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(made.public_bytes(Encoding.PEM))
+    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:abc", "http://[::1", "nowhere"])
+def test_an_address_that_is_none_is_no_answer(place: str) -> None:
+    with pytest.raises(aws_signed.NotAnswered):
+        aws_signed.call("ssm", "GetParameter", {}, {**FUNCTION, "AWS_ENDPOINT_URL": place})
+
+
+def test_credentials_that_cannot_be_sent_are_not_shown() -> None:
+    environ = {**FUNCTION, "AWS_SESSION_TOKEN": "hunter2\nX", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    with pytest.raises(aws_signed.NotAnswered) as caught:
+        aws_signed.call("ssm", "GetParameter", {}, environ)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize("told", [{}, {"Parameter": None}, {"Parameter": {"Value": None}}])
+def test_an_answer_without_a_text_holds_no_text(monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]) -> None:
+    for name in aws_signed.ELSEWHERE:
+        monkeypatch.delenv(name, raising=False)
+    with Played((200, json.dumps(told).encode())) as service:
+        for name, value in {**FUNCTION, "AWS_ENDPOINT_URL": service.url}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(Misconfigured, match="holds no text"):
+            secret_references.fetch("/weir/one")

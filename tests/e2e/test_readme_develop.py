@@ -149,10 +149,13 @@ def test_the_section_is_these_lines() -> None:
     ]
 
 
+@pytest.mark.timeout(900)
 def test_the_lines_do_as_they_stand_what_they_say_and_ctrl_c_ends_what_goes_on(checkout: Path, tmp_path: Path) -> None:
     sam_local.needs_docker()
     taken = {port: ports.holder(port) for port in PREFERRED.values() if not ports.is_free(port)}
-    assert not taken, f"the README's lines are of ports that others have here: {taken}"
+    if taken:
+        told = f"the README's lines are of ports that others have here: {taken}"
+        (pytest.fail if os.environ.get(sam_local.REQUIRE_DOCKER) else pytest.skip)(told)
     build, start_api, drain, measure, validate, deploy = (
         f"{line} --skip-pull-image" if line.startswith("sam local") else line for line in LINES
     )

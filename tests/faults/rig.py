@@ -25,7 +25,7 @@ from tests.support.polling import until
 from tests.support.tcp_proxy import TcpProxy
 
 # A machine with much else to do takes minutes to build and deploy the functions.
-UP_SECONDS = 900.0
+UP_SECONDS = 600.0
 BACK_SECONDS = 120.0
 # What was killed with SIGKILL ends at once, unless the kernel holds it.
 KILLED_SECONDS = 60.0

@@ -12,7 +12,8 @@ from tests.faults.matrix import FAULTS, Fault
 from tests.faults.rig import Rig
 from tests.faults.run import run
 
-pytestmark = pytest.mark.engines
+# A fault has deadlines of its own, which say more; the first one's time is also that of its stack's start.
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(1_200)]
 # Where file systems can be mounted, a fault of a full disk may not skip.
 REQUIRE_DISKS = "WEIR_REQUIRE_DISKS"
 _SEED = 1

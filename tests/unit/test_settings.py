@@ -13,6 +13,7 @@ from functions.shared.edge import Request
 from functions.shared.errors import Misconfigured
 from functions.shared.settings import (
     CollectSettings,
+    LimitSettings,
     StoreSettings,
     load,
 )
@@ -38,6 +39,17 @@ def forget() -> None:
     secret_references._client.cache_clear()
     for service in (wiring.collect_service, wiring.enrich_service):
         service.cache_clear()
+
+
+@pytest.mark.parametrize("url", ["", "memory://", "redis://h:6379/0", "valkeys://u:w@h", "redis+cluster://a:1,b:2"])
+def test_who_counts_may_be_any_store_that_the_limits_know(url: str) -> None:
+    assert load(LimitSettings, {"WEIR_LIMITS_URL": url}).limits_url == url
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://x", "redis://", "carrier-pigeon://x"])
+def test_an_address_of_the_limits_that_is_none_is_named(url: str) -> None:
+    with pytest.raises(Misconfigured, match="WEIR_LIMITS_URL"):
+        load(LimitSettings, {"WEIR_LIMITS_URL": url})
 
 
 @pytest.mark.parametrize("value", ["", "clickhouse:8123", "http://"])

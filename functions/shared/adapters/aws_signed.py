@@ -9,6 +9,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -25,7 +26,10 @@ _GIVEN = ("AWS_LAMBDA_FUNCTION_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KE
 # The regions whose hosts are named alike; of all others botocore knows.
 _REGION = re.compile(r"(?:af|ap|ca|cn|eu|il|me|mx|sa|us)-(?!iso)[a-z0-9-]+", re.ASCII)
 # What makes the way to AWS another one.
-ELSEWHERE = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy")
+ELSEWHERE = (
+    "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE",
+    "HTTPS_PROXY", "https_proxy",
+)  # fmt: skip
 _PASSES = frozenset({"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"})
 
 
@@ -92,18 +96,17 @@ def _asked(service: str, target: str, body: bytes, environ: Mapping[str, str]) -
     credentials = Credentials(
         environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], environ.get("AWS_SESSION_TOKEN", "")
     )
-    url = urlsplit(environ.get(_ENDPOINTS[service]) or environ.get("AWS_ENDPOINT_URL") or endpoint(service, region))
-    connection = _connection(url.scheme, url.netloc)
+    place = environ.get(_ENDPOINTS[service]) or environ.get("AWS_ENDPOINT_URL") or endpoint(service, region)
     try:
+        url = urlsplit(place)
         headers = signed(url.netloc, target, body, credentials, region, service, datetime.now(UTC))
-        connection.request("POST", "/", body, headers)
-        answer = connection.getresponse()
-        text = answer.read()
-    except (OSError, HTTPException) as error:
-        raise NotAnswered(type(error).__name__) from error
-    finally:
-        connection.close()
-    return _read(answer.status, text)
+        with closing(_connection(url.scheme, url.netloc)) as connection:
+            connection.request("POST", "/", body, headers)
+            answer = connection.getresponse()
+            return _read(answer.status, answer.read())
+    except (OSError, HTTPException, ValueError) as error:
+        # Without the error itself: the text of one of a header has the header in it.
+        raise NotAnswered(type(error).__name__) from None
 
 
 def _read(status: int, text: bytes) -> dict[str, Any]:

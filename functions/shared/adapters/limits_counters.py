@@ -89,7 +89,8 @@ class LimitsCounters:
             options |= {"socket_timeout": _SECONDS, "socket_connect_timeout": _SECONDS}
         try:
             storage: Any = storage_from_string(self._url or "memory://", **options)
-        except ConfigurationError:
+        except (ConfigurationError, ValueError):
+            # A port that is no number is a ValueError of its own.
             raise Misconfigured("WEIR_LIMITS_URL: no address of a store such as redis://host:6379") from None
         if not self._url:
             # In memory it would start a thread at each count, to forget what is over.

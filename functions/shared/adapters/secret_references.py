@@ -64,7 +64,7 @@ def put(reference: str, value: str) -> None:
 def _secret(reference: str) -> Value:
     given = {"SecretId": reference}
     answer = _told(reference, "read", _asked, "secretsmanager", "get_secret_value", given)
-    return Value(str(answer.get("SecretString", "")), str(answer.get("VersionId", "")))
+    return _value(answer, "SecretString", "VersionId")
 
 
 def _parameter(reference: str) -> Value:
@@ -72,8 +72,13 @@ def _parameter(reference: str) -> Value:
         # Not shown: it may be the secret itself, put in the wrong place.
         raise Misconfigured("what is given is no ARN of Secrets Manager or SSM, and no parameter's name (/…)")
     given: dict[str, Any] = {"Name": reference, "WithDecryption": True}
-    parameter = _told(reference, "read", _asked, "ssm", "get_parameter", given)["Parameter"]
-    return Value(str(parameter["Value"]), str(parameter.get("Version", "")))
+    answer = _told(reference, "read", _asked, "ssm", "get_parameter", given)
+    return _value(answer.get("Parameter") or {}, "Value", "Version")
+
+
+def _value(kept: Mapping[str, Any], text: str, version: str) -> Value:
+    """Of an answer, in which what is not there may be null."""
+    return Value(str(kept.get(text) or ""), str(kept.get(version) or ""))
 
 
 def _told(reference: str, done: str, ask: Any, service: str, operation: str, given: Mapping[str, Any]) -> Any:

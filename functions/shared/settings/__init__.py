@@ -107,7 +107,7 @@ class LimitSettings(_Settings):
     """
 
     limits_url: Annotated[
-        str, Field(repr=False, pattern=r"^((redis|valkey)s?(\+(unix|cluster|sentinel))?://\S+)?$")
+        str, Field(repr=False, pattern=r"^(memory://|(redis|valkey)(s|\+(unix|cluster|sentinel))?://\S+)?$")
     ] = ""
     limits_address_requests_per_second: Annotated[int, Field(ge=0)] = 0
     limits_crowded_events_per_second: Annotated[int, Field(ge=0)] = 100

@@ -48,6 +48,9 @@ def _serve(options: argparse.Namespace, server: DoorServer, stop: threading.Even
     from .errors import DoorError
 
     _allow_open_files()
+    # Before the engine, whose merges begin with it.
+    space = Space(options.data, _end_at_once)
+    space.start()
     try:
         engine = Engine(options.data, options.memory_mib * _MIB)
     except DoorError as error:
@@ -57,8 +60,6 @@ def _serve(options: argparse.Namespace, server: DoorServer, stop: threading.Even
     if options.parent_pid:
         threading.Thread(target=_watch_parent, args=(options.parent_pid, stop), daemon=True).start()
     gate = Gate(options.max_queries, options.queue_seconds)
-    space = Space(options.data, _end_at_once)
-    space.start()
     server.start(engine, gate, space, options.max_body_mib * _MIB)
     _say(f"listening on http://{options.host}:{server.server_port} (engine {engine.version})")
     stop.wait()

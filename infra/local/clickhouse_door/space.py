@@ -7,6 +7,7 @@ acknowledged, and the door ends, to be started anew: before the parts that a mer
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -42,13 +43,16 @@ class Space:
     def _watch(self) -> None:
         pause = threading.Event()
         while not self._was_full.is_set():
-            self._look()
+            # Who cannot be asked now is asked again; what waits for an acknowledgement fails meanwhile.
+            with contextlib.suppress(OSError):
+                self._look()
             pause.wait(_LOOK_SECONDS)
         self._ended()
 
     def _look(self) -> None:
         found = os.statvfs(self._folder)
-        if found.f_bavail * found.f_frsize >= _FULL_BYTES:
+        # A file system that counts its files has no room without one either.
+        if found.f_bavail * found.f_frsize >= _FULL_BYTES and (found.f_favail or not found.f_files):
             self._had_room.set()
         elif self._had_room.is_set():
             self._was_full.set()
