@@ -39,6 +39,7 @@ GOALS: Mapping[str, tuple[float, str, bool]] = {
     "replay_events_per_second": (5_000, "events/s", True),
     "cost_nats_100_usd": (0.05, "$/million", False),
     "cost_sqs_100_usd": (0.09, "$/million", False),
+    "size_collect_nats_mb": (10, "MB", False),
     "init_collect_nats_p50_ms": (300, "ms", False),
     "init_collect_sqs_p50_ms": (600, "ms", False),
     "init_enrich_p50_ms": (500, "ms", False),

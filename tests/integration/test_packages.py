@@ -1,19 +1,17 @@
 """What is deployed of each function: how large it is, and what it loads before its first invocation."""
 
-import io
 import json
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from infra.local.packaging import STAGES, build
+from tests.support.packages import MEGABYTE, zipped
 
 pytestmark = pytest.mark.engines
 
-MEGABYTE = 1_000_000
 LARGEST_MB = {"collect": 10, "enrich": 18, "measure": 40, "serve": 15}
 _ALL = {
     "_sysconfigdata",  # a module of Python's own, by a name that tells the platform
@@ -84,7 +82,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_package_is_small(packages: Path, stage: str) -> None:
-    size = len(_zipped(packages / stage))
+    size = len(zipped(packages / stage))
     assert size < LARGEST_MB[stage] * MEGABYTE, f"{stage} has {size / MEGABYTE:.1f} MB"
 
 
@@ -168,11 +166,3 @@ def _loaded(packages: Path, stage: str) -> set[str]:
 def _without_version(name: str) -> str:
     """Cython and Python tell their version and platform in the names of two modules."""
     return next((known for known in ("_cython", "_sysconfigdata") if name.startswith(f"{known}_")), name)
-
-
-def _zipped(folder: Path) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            archive.write(path, path.relative_to(folder))
-    return content.getvalue()
