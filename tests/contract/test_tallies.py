@@ -99,7 +99,7 @@ def test_a_broker_that_is_away_is_unavailable(subject: NatsSubject) -> None:
     tallies.close()
 
 
-@pytest.mark.parametrize("name", ["sqs", "memory"])
+@pytest.mark.parametrize("name", ["sqs-moto", "sqs-localstack", "memory"])
 def test_elsewhere_they_travel_beside_their_messages(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ from tests.support.polling import until
 
 SECTION = README_TEXT.partition("## Develop on it")[2].partition("\n## ")[0]
 LINES = [line.partition("#")[0].strip() for line in SECTION.split("```")[1].strip().splitlines()]
+_MAKES = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
 UP = ".venv/bin/weir up --engines-only"
 START_API = "sam local start-api"
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".weir", ".aws-sam", "__pycache__", ".*_cache")
@@ -57,7 +58,9 @@ class Shell:
 
     def __init__(self, checkout: Path, **variables: str) -> None:
         self._checkout, self._path = checkout, ""
-        self._environment = sam_local.surrounding(**variables)
+        surrounding = sam_local.surrounding(**variables)
+        # Whoever starts the tests by make is no reason for the shell's own make to speak of another.
+        self._environment = {name: value for name, value in surrounding.items() if name not in _MAKES}
         self._path = self.run("make sam").strip().splitlines()[-1]
 
     def export(self, lines: str) -> None:
