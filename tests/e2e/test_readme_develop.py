@@ -6,7 +6,6 @@ The one word that is added is the section's own: --skip-pull-image, so that no r
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -23,7 +22,7 @@ from infra.local.commands import tethered
 from infra.local.functions import client
 from infra.local.paths import ROOT
 from infra.local.stack import FRONT_DOOR_PORT, PREFERRED
-from tests.e2e.test_readme import BASE_URL, README, README_TEXT
+from tests.e2e.test_readme import BASE_URL, README, README_TEXT, typed
 from tests.support import sam_local
 from tests.support.keys import bearer
 from tests.support.polling import until
@@ -69,32 +68,20 @@ class Shell:
 
     def run(self, line: str) -> str:
         """What a line prints, once it has ended well."""
-        command = ["bash", "-c", f"{self._path}\n{line}"]
-        done = subprocess.run(
-            tethered(command),
-            cwd=self._checkout,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
+        done = subprocess.run(**self._typed(line), capture_output=True, text=True, check=False, timeout=240)
         assert done.returncode == 0, (line, done.stdout[-3000:], done.stderr[-3000:])
         return done.stdout
+
+    def _typed(self, line: str) -> dict[str, Any]:
+        command = tethered(["bash", "-c", f"{self._path}\n{line}"])
+        return {"args": command, "cwd": self._checkout, "env": self._environment, "stdin": subprocess.DEVNULL}
 
     @contextmanager
     def foreground(self, line: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         """A line that goes on until Ctrl-C, which is what ends it here."""
         with log.open("wb") as output:
             process = subprocess.Popen(
-                tethered(["bash", "-c", f"{self._path}\nexec {line}"]),
-                cwd=self._checkout,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
+                **self._typed(f"exec {line}"), stdout=output, stderr=output, start_new_session=True
             )
         try:
             yield process
@@ -122,14 +109,6 @@ def running(process: subprocess.Popen[bytes], log: Path, sign: str) -> bool:
     """Whether a line that goes on has said so."""
     assert process.poll() is None, log.read_text()[-3000:]
     return sign in log.read_text()
-
-
-def answered(line: str) -> Any:
-    """The JSON that one of the README's requests is answered with."""
-    options = ["--silent", "--show-error", "--fail-with-body", "--max-time", "30"]
-    done = subprocess.run(["curl", *options, *shlex.split(line)[1:]], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (line, done.stdout, done.stderr)
-    return json.loads(done.stdout)
 
 
 def containers_of(checkout: Path) -> list[str]:
@@ -171,10 +150,10 @@ def test_the_lines_do_as_they_stand_what_they_say_and_ctrl_c_ends_what_goes_on(c
         second.export("\n".join(re.findall(r"^export .*$", up_log.read_text(), re.MULTILINE)))
         with second.foreground(start_api, api_log) as api:
             until(lambda: running(api, api_log, f"Running on {BASE_URL}"), 120, "the API")
-            assert all(isinstance(answered(line), dict) for line in README)
+            assert all(isinstance(typed(line), dict) for line in README)
             drained = json.loads(second.run(drain))
             assert (drained["state"], drained["counts"]["events"]) == ("empty", 3), drained
-            [home] = answered(README[2])["events"]
+            [home] = typed(README[2])["events"]
             assert home["event_id"]
         until(lambda: ports.is_free(FRONT_DOOR_PORT), 10, "a free port after Ctrl-C")
         assert containers_of(checkout) == []

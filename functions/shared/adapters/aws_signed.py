@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 SERVICES: Final = {"secretsmanager": "secretsmanager", "ssm": "AmazonSSM"}
 _ENDPOINTS: Final = {"secretsmanager": "AWS_ENDPOINT_URL_SECRETS_MANAGER", "ssm": "AWS_ENDPOINT_URL_SSM"}
-_SECONDS, _ATTEMPTS = 2, 2
+_SECONDS = 2
 _GIVEN = ("AWS_LAMBDA_FUNCTION_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 # The regions whose hosts are named alike; of all others botocore knows.
 _REGION = re.compile(r"(?:af|ap|ca|cn|eu|il|me|mx|sa|us)-(?!iso)[a-z0-9-]+", re.ASCII)
@@ -58,16 +58,15 @@ def fits(environ: Mapping[str, str]) -> bool:
 
 def call(service: str, operation: str, given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """The answer of an operation, asked for twice, two seconds each. Raises :class:`Refused`, :class:`NotAnswered`."""
-    body = json.dumps(given).encode()
-    problem: Exception = NotAnswered("never asked")
-    for _ in range(_ATTEMPTS):
-        try:
-            return _asked(service, f"{SERVICES[service]}.{operation}", body, environ)
-        except (Refused, NotAnswered) as error:
-            if isinstance(error, Refused) and str(error) not in _PASSES:
-                raise
-            problem = error
-    raise problem
+    target, body = f"{SERVICES[service]}.{operation}", json.dumps(given).encode()
+    try:
+        return _asked(service, target, body, environ)
+    except Refused as error:
+        if str(error) not in _PASSES:
+            raise
+    except NotAnswered:
+        pass
+    return _asked(service, target, body, environ)
 
 
 def signed(
