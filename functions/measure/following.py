@@ -8,7 +8,7 @@ from functions.measure.exporting import SessionExporter
 from functions.measure.judging.judge import Judge
 from functions.measure.ledger.check import Check
 from functions.measure.ledger.keeper import Keeper
-from functions.measure.metrics.update import MetricsUpdater
+from functions.measure.metrics.update import Merge, MetricsUpdater
 from functions.measure.replays.collecting import Collector
 from functions.measure.replays.runner import Runner
 from functions.shared.errors import QueueUnavailable
@@ -105,14 +105,14 @@ def _of_the_queue(work: Follow) -> Follow:
     return follow
 
 
-def merging(updater: MetricsUpdater, work: Callable[[int], object]) -> Beside:
+def merging(updater: MetricsUpdater, work: Callable[[Merge], object]) -> Beside:
     """Compute of the metrics what is noted as it begins; that tells nobody yet what it did."""
 
     def prepare(_more: More) -> Callable[[], Followed]:
-        batch = updater.begin()
+        merge = updater.begin()
 
         def do() -> Followed:
-            work(batch)
+            work(merge)
             return Followed({})
 
         return do

@@ -114,26 +114,40 @@ def random_events(seed: int, count: int, since: int, seconds: int, visitors: int
 
 
 class Stitched:
-    """A store whose events and sessions are what a test says, all at once."""
+    """A store whose events and sessions are what a test says, all at once.
+
+    What is as it was keeps the version of the call that made it so, as stitching leaves it.
+    """
 
     def __init__(self, client: Any) -> None:
         self._client = client
         # Every session there ever was, by its key: one that is no more is superseded.
         self._ever: dict[tuple[str, str], dict[str, Any]] = {}
+        self._visits: dict[str, dict[str, Any]] = {}
+        self._version = 0
 
     def put(self, events: Sequence[Event]) -> list[Session]:
         """Let these be the events, and their sessions the sessions."""
+        self._version += 1
         for table in ("session_event_rows", "session_rows", "processed_events", "raw_events"):
             self._client.command(f"TRUNCATE TABLE {table}")
         found = sessions_of(events)
         of_event = {event.event_id: session.session_id for session in found for event in session.events}
-        self._insert("session_event_rows", [_visit(event, of_event[event.event_id]) for event in events])
-        self._ever = {key: {**row, "state": "superseded"} for key, row in self._ever.items()}
-        self._ever |= {(row["started_at"], row["session_id"]): row for row in map(_session, found)}
+        visits = {event.event_id: _visit(event, of_event[event.event_id]) for event in events}
+        self._visits = {key: self._versioned(self._visits.get(key), row) for key, row in visits.items()}
+        self._insert("session_event_rows", list(self._visits.values()))
+        ever = {key: {**row, "state": "superseded"} for key, row in self._ever.items()}
+        ever |= {(row["started_at"], row["session_id"]): row for row in map(_session, found)}
+        self._ever = {key: self._versioned(self._ever.get(key), row) for key, row in ever.items()}
         self._insert("session_rows", list(self._ever.values()))
+        self._insert("measure_progress", [{"stage": "stitched", "version": self._version}])
         self._insert("processed_events", [_processed(event) for event in events])
         self._insert("raw_events", [_raw(event) for event in events])
         return found
+
+    def _versioned(self, stood: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
+        same = stood is not None and {**stood, "version": 0} == {**row, "version": 0}
+        return {**row, "version": stood["version"] if stood and same else self._version}
 
     def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         if rows:

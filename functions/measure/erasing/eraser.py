@@ -124,18 +124,21 @@ class Eraser:
         if not turn.lease.acquire(_WAIT_SECONDS):
             raise StoreUnavailable("The batches are at work; what they computed cannot be purged yet.")
         try:
-            erasure = self._purged(turn.database, erasure)
+            erasure = self._purged(turn, erasure)
         finally:
             turn.lease.release()
         return self._finish(erasure)
 
-    def _purged(self, database: Database, erasure: Erasure) -> Erasure:
+    def _purged(self, turn: Turn, erasure: Erasure) -> Erasure:
+        database = turn.database
         self._choose(database, erasure)
         counts, rows = self._series_rows(erasure)
         erasure = _with(erasure, {**self._beside(erasure), **counts})
         self._erasures.note(erasure)
         self._tombstones.write(rows, self._clock())
         self._tombstones.tidy()
+        # Of rows that go now nobody is told by a newer one.
+        database.run(statements.PURGED, {"version": turn.lease.version()})
         for table, where in statements.DERIVED.items():
             self._disk.delete(table, where, erasure.erasure_id)
         self._disk.forget_versions("metric_states", self._texts(statements.MONTHS_OF_METRICS, erasure))

@@ -18,6 +18,7 @@ DERIVED = {
     "visitor_first_rows": f"visitor IN {OWN_VISITORS} OR concat(environment, ':', visitor) IN {LOST}",
     "visitor_aliases": f"visitor IN {NAMES} OR merged_into IN {NAMES}",
 }
+PURGED = "INSERT INTO measure_progress (stage, version) SELECT 'purged', {version:UInt64}"
 MERGES = f"visitor IN {NAMES} OR other IN {NAMES}"
 # Where rows of these events ever may have stood, also those that gave way to better deliveries.
 MONTHS = (

@@ -25,6 +25,16 @@ _ROWS_AT_A_TIME = 20_000
 _KEPT_ROWS = 20_000
 _MUCH = """SELECT (SELECT count() FROM metric_touched WHERE batch <= {merged:UInt64}),
     (SELECT count() FROM metric_progress)"""
+_STITCHED = "SELECT max(version) FROM measure_progress WHERE stage = 'stitched'"
+# The last merge, up to which version it took sessions, and whether all that changed since left a row that tells of it:
+# not where a range is computed anew, nor once an erasure removed rows.
+_MERGED = """WITH
+    (SELECT (max(batch), argMax(stitched, batch)) FROM metric_progress WHERE stage = 'merged') AS last,
+    (SELECT max(version) FROM measure_progress WHERE stage = 'purged') AS purged,
+    (SELECT count() FROM metric_touched
+        WHERE batch > (SELECT max(batch) FROM metric_progress WHERE stage = 'merged') AND batch < {batch:UInt64}
+        AND concerns = 'all') AS anew
+SELECT last.1, last.2, last.2 > 0 AND purged <= last.2 AND anew = 0"""
 _PASSED = "(stage, batch) NOT IN (SELECT stage, max(batch) FROM metric_progress GROUP BY stage)"
 _DELETED = "SETTINGS lightweight_delete_mode = 'lightweight_update', lightweight_deletes_sync = 2"
 # A cluster refuses a condition that asks a query, unless it is told that all replicas come to the same. How far batches
@@ -51,6 +61,13 @@ class Changed(NamedTuple):
 
     sql: str
     parameters: Mapping[str, Any]
+
+
+class Merge(NamedTuple):
+    """A merge that is about to begin: its number, and up to which version visitors and sessions stand for it."""
+
+    batch: int
+    stitched: int
 
 
 class Report(NamedTuple):
@@ -101,32 +118,32 @@ class MetricsUpdater:
         with self._numbering:
             self._database.run(sql.note(changed.sql), {**changed.parameters, "batch": self._next_batch()})
 
-    def begin(self) -> int:
-        """The number of a merge, above that of all it takes. Not while somebody writes what was noted."""
+    def begin(self) -> Merge:
+        """A merge, by a number above that of all it takes. Not while somebody writes what was noted."""
         with self._numbering:
-            return self._next_batch()
+            return Merge(self._next_batch(), int(self._one(_STITCHED, {})[0]))
 
-    def merge(self, batch: int | None = None, whole: bool = False) -> tuple[int, int]:
+    def merge(self, merge: Merge | None = None, whole: bool = False) -> tuple[int, int]:
         """Compute the noted blocks, their hours and days. Returns how many blocks, and how many states changed.
 
         ``whole`` believes nothing that was known of visitors before.
         """
         arrived = self._arrived
-        batch = batch or self.begin()
-        after = self._reached("merged")
+        batch, stitched = merge or self.begin()
+        after, compared, told = self._one(_MERGED, {"batch": batch})
         given = {"after": after, "batch": batch}
         blocks, bounds = self._touched(given)
         if blocks:
             self._reach("begun", batch)
-            self._compute(whole, {**given, **bounds}, arrived)
+            self._compute(whole, bool(told), {**given, **bounds, "stitched": compared}, arrived)
         groups = self._merge_up(after, batch)
         if blocks or groups:
-            self._reach("merged", batch)
+            self._reach("merged", batch, stitched)
         return blocks, groups
 
-    def merge_arrived(self, batch: int | None = None) -> None:
+    def merge_arrived(self, merge: Merge | None = None) -> None:
         """Compute of the noted blocks what needs no sessions, ahead of :meth:`merge`, which then leaves that out."""
-        batch = batch or self.begin()
+        batch = (merge or self.begin()).batch
         given = {"after": max(self._arrived, self._reached("merged")), "batch": batch}
         blocks, bounds = self._touched(given)
         if blocks:
@@ -141,7 +158,7 @@ class MetricsUpdater:
         with self._naming:
             self._database.run(names.track(), given)
 
-    def _compute(self, whole: bool, given: Mapping[str, Any], arrived: int) -> None:
+    def _compute(self, whole: bool, told: bool, given: Mapping[str, Any], arrived: int) -> None:
         """The noted blocks, slot by slot; beside them the first sessions, and what is computed from these."""
 
         def run(statements: Iterable[str], **changed: int) -> None:
@@ -149,7 +166,9 @@ class MetricsUpdater:
                 self._database.run(statement, {**given, **changed})
 
         def run_firsts() -> None:
-            run([firsts.compare(), firsts.keep(whole), firsts.note_blocks(whole)])
+            run([firsts.compare(told and not whole)])
+            search: firsts.Search = "all" if whole else "lost" if self._one(firsts.count_lost(), {})[0] else "none"
+            run([firsts.keep(search), firsts.note_blocks(whole)])
             run(self._statements("firsts"), **self._touched({**given, "batch": given["batch"] + 1})[1])
 
         pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="metrics")
@@ -240,11 +259,12 @@ class MetricsUpdater:
         found = self._one("SELECT max(batch) FROM metric_progress WHERE stage = {stage:String}", {"stage": stage})
         return int(found[0])
 
-    def _reach(self, stage: str, batch: int) -> None:
+    def _reach(self, stage: str, batch: int, stitched: int = 0) -> None:
         """``begun`` is for what dies: the next has a greater number, also when a clock was set back meanwhile."""
         self._database.run(
-            "INSERT INTO metric_progress (stage, batch) SELECT {stage:String}, {batch:UInt64}",
-            {"stage": stage, "batch": batch},
+            "INSERT INTO metric_progress (stage, batch, stitched) SELECT {stage:String}, {batch:UInt64},"
+            " {stitched:UInt64}",
+            {"stage": stage, "batch": batch, "stitched": stitched},
         )
 
     def _one(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
