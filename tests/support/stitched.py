@@ -134,7 +134,7 @@ class Stitched:
         found = sessions_of(events)
         of_event = {event.event_id: session.session_id for session in found for event in session.events}
         visits = {event.event_id: _visit(event, of_event[event.event_id]) for event in events}
-        self._visits = {key: self._versioned(self._visits.get(key), row) for key, row in visits.items()}
+        self._visits = {key: self._made(self._visits.get(key), row) for key, row in visits.items()}
         self._insert("session_event_rows", list(self._visits.values()))
         ever = {key: {**row, "state": "superseded"} for key, row in self._ever.items()}
         ever |= {(row["started_at"], row["session_id"]): row for row in map(_session, found)}
@@ -145,9 +145,19 @@ class Stitched:
         self._insert("raw_events", [_raw(event) for event in events])
         return found
 
+    def insert_newest(self) -> None:
+        """Insert those events once more that the last call was the first to know of, or of another visitor."""
+        self._insert("session_event_rows", [row for row in self._visits.values() if row["made"] == self._version])
+
     def _versioned(self, stood: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
         same = stood is not None and {**stood, "version": 0} == {**row, "version": 0}
         return {**row, "version": stood["version"] if stood and same else self._version}
+
+    def _made(self, stood: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
+        """A row of an event: the version that made it what it counts for stays where only its session is another."""
+        apart = {"version": 0, "made": 0, "session_id": ""}
+        made = stood["made"] if stood and {**stood, **apart} == {**row, **apart} else self._version
+        return self._versioned(stood, {**row, "made": made})
 
     def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         if rows:
@@ -158,7 +168,7 @@ class Stitched:
 
 def _visit(event: Event, session_id: str) -> dict[str, Any]:
     names = ("event_id", "visitor", "environment", "platform", "event_type", "event_name", "country", "device_type")
-    more = {"is_bot": event.is_bot, "page_path": event.page_path, "session_id": session_id, "version": 1}
+    more = {"is_bot": event.is_bot, "page_path": event.page_path, "session_id": session_id, "version": 1, "made": 0}
     return {"timestamp": str(event.at), **{name: getattr(event, name) for name in names}, **more}
 
 

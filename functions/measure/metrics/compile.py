@@ -33,11 +33,14 @@ _NO_AMOUNTS = f"arrayReduce('{_AMOUNTS}', CAST([], 'Array(Float64)'), CAST([], '
 CONCERNED: Mapping[SourceName, tuple[str, ...]] = {
     "events": ("arrived",),
     "raw": ("arrived",),
-    "visits": ("arrived", "visitors"),
+    "visits": ("visitors",),
     "sessions": ("sessions",),
     "firsts": ("firsts",),
 }
+# And for which its rows are only added to what stands.
+ADDED: Mapping[SourceName, str] = {"visits": "came"}
 _KEY = "source, slot, environment, cut, tags"
+_GROUP = f"step, start, {_KEY}"
 
 
 class Place(NamedTuple):
@@ -119,29 +122,79 @@ def note(changed: str) -> str:
     )
 
 
-def touched(source: SourceName, until: str = "<") -> str:
-    """The blocks of a source that are to be computed. Parameters: after, batch."""
-    concerns = ", ".join(map(literal, ("all", *CONCERNED[source])))
+def touched(source: SourceName, until: str = "<", anew: bool = True) -> str:
+    """The blocks of a source that are to be computed. Parameters: after, batch.
+
+    ``anew``: those also in which rows only came.
+    """
+    concerns = ["all", *CONCERNED[source], *([ADDED[source]] if anew and source in ADDED else [])]
+    return _noted(concerns, until)
+
+
+def added_to(source: SourceName) -> str:
+    """The blocks of a source in which rows only came. Parameters: after, batch."""
+    return f"{_noted([ADDED[source]])} AND block NOT IN ({touched(source, anew=False)})"
+
+
+def _noted(concerns: Iterable[str], until: str = "<") -> str:
     return (
         "SELECT block FROM metric_touched WHERE batch > {after:UInt64}"
-        f" AND batch {until} {{batch:UInt64}} AND concerns IN ({concerns})"
+        f" AND batch {until} {{batch:UInt64}} AND concerns IN ({', '.join(map(literal, concerns))})"
     )
 
 
-def computed(slot: Slot) -> str:
+def computed(slot: Slot, anew: bool = True) -> str:
     """Compute the touched blocks of a slot, and their minutes; keep those groups that differ from what stands.
 
+    ``anew``: those also in which rows only came; else :func:`added` is for these.
     Parameters: since, until (seconds, what is touched lies between), after (the last batch merged), batch (this one;
-    what is noted later is not looked at).
+    what is noted later is not looked at), made (up to which version visitors and sessions stand; of later rows the
+    next merge is told).
     """
+    # What became of first sessions is noted under this batch itself.
+    noted = touched(slot.source, "<=" if slot.source == "firsts" else "<", anew)
+    made = SOURCES[slot.source].made
+    live = (
+        f"step IN ('1m', '{_BLOCK}') AND source = {literal(slot.source)} AND slot = {literal(slot.name)}"
+        f" AND {_BETWEEN} AND {_START[_BLOCK]}(window) IN ({noted})"
+    )
+    return _kept(_fresh(slot, noted, f"{made} <= {{made:UInt64}}" if made else ""), live)
+
+
+def added(slot: Slot, scratch: str) -> tuple[str, str]:
+    """Add the rows that came to what stands of their blocks: what they are in groups, then these with those that stood.
+
+    That is what :func:`computed` comes to, without a look at what is counted already. Not after a merge that died.
+    Parameters as there, and compared: up to which version the last merge took rows.
+    """
+    made = SOURCES[slot.source].made
+    fresh = _fresh(slot, added_to(slot.source), f"{made} > {{compared:UInt64}} AND {made} <= {{made:UInt64}}")
+    states = "sums, uniques, amounts"
+    live = (
+        f"SELECT step, window AS start, {_KEY}, {states}, ever AS present, digest FROM metric_states FINAL"
+        f" PREWHERE step IN ('1m', '{_BLOCK}') AND {_BETWEEN}"
+        f" AND (step, window, {_KEY}) IN (SELECT {_GROUP} FROM {scratch}) WHERE NOT gone"
+    )
+    levels = "finalizeAggregation(spread)" if slot.quantile else "CAST([], 'Array(Float64)')"
+    return (
+        f"CREATE OR REPLACE TABLE {scratch} ENGINE = Memory AS {fresh}",
+        f"INSERT INTO metric_states (step, window, {_KEY}, {states}, different, levels, ever, digest, gone, version)"
+        f" SELECT {_GROUP}, sumMap(sums), uniqExactMergeState(uniques) AS united,"
+        f" quantilesExactWeightedMergeState({_LEVELS})(amounts) AS spread, finalizeAggregation(united), {levels},"
+        " arraySort(groupUniqArrayArray(present)), greatest(1, sum(digest)), false, {batch:UInt64}"
+        f" FROM (SELECT {_GROUP}, {states}, present, fresh_digest AS digest FROM {scratch} WHERE fresh_digest != 0"
+        f" UNION ALL {live}) GROUP BY {_GROUP} SETTINGS optimize_on_insert = 0",
+    )
+
+
+def _fresh(slot: Slot, noted: str, made: str) -> str:
+    """The groups of rows of some blocks, each with all that is kept of it."""
     source = SOURCES[slot.source]
     moment = f"toDateTime({source.time}, 'UTC')"
-    # What became of first sessions is noted under this batch itself.
-    noted = touched(slot.source, "<=" if slot.source == "firsts" else "<")
     when = (
         f"{source.time} >= toDateTime64({{since:Int64}}, 9, 'UTC')"
         f" AND {source.time} < toDateTime64({{until:Int64}}, 9, 'UTC')"
-        f" AND {_START[_BLOCK]}({moment}) IN ({noted})"
+        f" AND {_START[_BLOCK]}({moment}) IN ({noted}){f' AND {made}' if made else ''}"
     )
     where = " AND ".join([*([source.always] if source.always else []), *_only(slot)])
     if source.versioned:
@@ -151,6 +204,7 @@ def computed(slot: Slot) -> str:
         chosen = f"WHERE {when}{f' AND {where}' if where else ''}"
     inputs = _Inputs()
     sums, states = _sums(slot, inputs), _states(slot, inputs)
+    states.append(_Measure("mix", f"sum(cityHash64({', '.join(['0', *inputs.names()])}))", "sum(mix)"))
     cuts = slot.cuts()
     # Rows that are alike in all that groups are made by come together first: they are many, and what is left of them is
     # in as many groups as there are groupings.
@@ -169,16 +223,12 @@ def computed(slot: Slot) -> str:
         f" {literal(slot.name)} AS slot, e AS environment, {_choice('+'.join(cut) for _, cut in cuts)} AS cut,"
         " t AS tags"
     )
-    fresh = (
-        f"SELECT {columns}, sums, {_distributions(slot, len(slot.minute_cuts))},"
-        f" {_names(slot)} AS present, {_digest(slot)} AS fresh_digest"
-        f" FROM ({fresh} GROUP BY e, p, w, t)"
+    # Minutes are merged to nothing, so what they are made of is kept only where more is added to it.
+    bare = 0 if slot.source in ADDED else len(slot.minute_cuts)
+    return (
+        f"SELECT {columns}, sums, {_distributions(slot, bare)}, {_names(slot)} AS present, {_digest(slot)} AS"
+        f" fresh_digest FROM ({fresh} GROUP BY e, p, w, t)"
     )
-    live = (
-        f"step IN ('1m', '{_BLOCK}') AND source = {literal(slot.source)} AND slot = {literal(slot.name)}"
-        f" AND {_BETWEEN} AND {_START[_BLOCK]}(window) IN ({noted})"
-    )
-    return _kept(fresh, live)
 
 
 def merged(step: IntervalName) -> str:
@@ -268,6 +318,10 @@ class _Inputs:
         """The name of an expression's column."""
         return "true" if expression == "true" else self._names.setdefault(expression, f"x{len(self._names)}")
 
+    def names(self) -> list[str]:
+        """The names of all."""
+        return list(self._names.values())
+
     def columns(self) -> str:
         """All of them, to stand behind others in a SELECT."""
         return "".join(f", {expression} AS {name}" for expression, name in self._names.items())
@@ -310,7 +364,7 @@ def _map_of(sums: list[_Measure]) -> str:
 
 
 def _states(slot: Slot, inputs: _Inputs) -> list[_Measure]:
-    """The distributions, and beside each a sum of hashes: it tells whether what went into it is another."""
+    """The distributions."""
     found = []
     if slot.unique:
         _, metric = slot.unique
@@ -320,20 +374,18 @@ def _states(slot: Slot, inputs: _Inputs) -> list[_Measure]:
         places = [place for place, cut in enumerate(slot.cuts(), 1) if cut in slot.unique_cuts]
         # A set grows with what is counted, so none is kept of groups of which nobody asks for it.
         of = f"part.1 IN ({', '.join(map(str, places))})"
-        found += [
-            _Measure("united", f"uniqExactStateIf({hashed}, {condition})", f"uniqExactMergeStateIf(united, {of})"),
-            _Measure("united_mix", f"sumIf({hashed}, {condition})", f"sumIf(united_mix, {of})"),
-        ]
+        found.append(
+            _Measure("united", f"uniqExactStateIf({hashed}, {condition})", f"uniqExactMergeStateIf(united, {of})")
+        )
     if slot.quantile:
         _, metric = slot.quantile
         value = conditions.number(slot.source, metric.property or "")
         amount = inputs.name(f"assumeNotNull({_rounded(value, metric.significant_digits)})")
-        found += [
+        found.append(
             _Measure(
                 "spread", f"{_AMOUNTS}({amount}, toUInt64(1))", f"quantilesExactWeightedMergeState({_LEVELS})(spread)"
-            ),
-            _Measure("spread_mix", f"sum(cityHash64({amount}))", "sum(spread_mix)"),
-        ]
+            )
+        )
     return found
 
 
@@ -398,10 +450,11 @@ def _names(slot: Slot) -> str:
 
 
 def _digest(slot: Slot) -> str:
-    """What tells one state from another; 0 stands for a group in which nothing is counted."""
-    mixes = (", united_mix" if slot.unique else "") + (", spread_mix" if slot.quantile else "")
-    digest = f"greatest(1, cityHash64(arraySort(CAST(sums, 'Array(Tuple(String, Int128))')){mixes}))"
+    """What tells one state from another; 0 stands for a group in which nothing is counted.
+
+    A sum over its rows, so that one of many parts is the sum of theirs.
+    """
     if slot.quantile:
-        return digest
+        return "greatest(1, mix)"
     nothing = "empty(sums)" + (" AND finalizeAggregation(united) = 0" if slot.unique else "")
-    return f"if({nothing}, 0, {digest})"
+    return f"if({nothing}, 0, greatest(1, mix))"

@@ -14,7 +14,7 @@ _FIRST = "argMin((started_at, toString(platforms[1]), toString(country), toStrin
 _TIMES = "started_at >= toDateTime64({since:Int64}, 9, 'UTC') AND started_at < toDateTime64({until:Int64}, 9, 'UTC')"
 _TOUCHED = f"toStartOfTenMinutes(toDateTime(started_at, 'UTC')) IN ({touched('sessions')})"
 # What was written since: of each session the newest row is among them, or none is.
-_NEWER = f"{_TIMES} AND version > {{stitched:UInt64}}"
+_NEWER = f"{_TIMES} AND version > {{compared:UInt64}}"
 _LOST = "is_stood AND may_be_lost AND (NOT is_here OR here.1 > stood.1)"
 
 
@@ -23,7 +23,7 @@ def compare(told: bool) -> str:
 
     ``told``: each change since the last merge left a newer row of its session, also of one that is no more, and no
     other session is looked at. Else all are that begin in what is touched.
-    Parameters: as :func:`keep`, and stitched: up to which version sessions were compared before.
+    Parameters: as :func:`keep`, and compared: up to which version the last merge took sessions.
     """
     within = _NEWER if told else f"{_TIMES} AND {_TOUCHED}"
     here = (

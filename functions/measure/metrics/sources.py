@@ -26,6 +26,7 @@ class Source:
     """A table and which of its rows count. ``documents`` are the JSON columns whose paths may be named.
 
     ``versioned``: the newest row of a key stands, and ``time`` is part of the key, so rows may be chosen by it first.
+    ``made``: the column that tells which version of the stitching made a row what it counts for, where rows tell it.
     """
 
     relation: str
@@ -37,6 +38,7 @@ class Source:
     documents: tuple[str, ...] = ()
     always: str = ""
     versioned: bool = False
+    made: str = ""
 
 
 def _texts(*names: str) -> dict[str, Column]:
@@ -70,6 +72,7 @@ SOURCES: Mapping[SourceName, Source] = {
         time="timestamp",
         environment="environment",
         versioned=True,
+        made="made",
         columns=_texts("visitor", "platform", "event_type", "event_name", "country", "device_type", "page_path"),
         dimensions=_same("platform", "event_type", "country", "device_type"),
         bot="is_bot",

@@ -26,15 +26,16 @@ _KEPT_ROWS = 20_000
 _MUCH = """SELECT (SELECT count() FROM metric_touched WHERE batch <= {merged:UInt64}),
     (SELECT count() FROM metric_progress)"""
 _STITCHED = "SELECT max(version) FROM measure_progress WHERE stage = 'stitched'"
-# The last merge, up to which version it took sessions, and whether all that changed since left a row that tells of it:
-# not where a range is computed anew, nor once an erasure removed rows.
+# The last merge; up to which version it took sessions; whether all that changed since left a row that tells of it: not
+# where a range is computed anew, nor once an erasure removed rows; and the last that began.
 _MERGED = """WITH
     (SELECT (max(batch), argMax(stitched, batch)) FROM metric_progress WHERE stage = 'merged') AS last,
     (SELECT max(version) FROM measure_progress WHERE stage = 'purged') AS purged,
     (SELECT count() FROM metric_touched
         WHERE batch > (SELECT max(batch) FROM metric_progress WHERE stage = 'merged') AND batch < {batch:UInt64}
         AND concerns = 'all') AS anew
-SELECT last.1, last.2, last.2 > 0 AND purged <= last.2 AND anew = 0"""
+SELECT last.1, last.2, last.2 > 0 AND purged <= last.2 AND anew = 0,
+    (SELECT max(batch) FROM metric_progress WHERE stage = 'begun')"""
 _PASSED = "(stage, batch) NOT IN (SELECT stage, max(batch) FROM metric_progress GROUP BY stage)"
 _DELETED = "SETTINGS lightweight_delete_mode = 'lightweight_update', lightweight_deletes_sync = 2"
 # A cluster refuses a condition that asks a query, unless it is told that all replicas come to the same. How far batches
@@ -130,12 +131,14 @@ class MetricsUpdater:
         """
         arrived = self._arrived
         batch, stitched = merge or self.begin()
-        after, compared, told = self._one(_MERGED, {"batch": batch})
-        given = {"after": after, "batch": batch}
+        after, compared, told, begun = self._one(_MERGED, {"batch": batch})
+        given = {"after": after, "batch": batch, "compared": compared, "made": stitched}
+        # Of a merge that died nobody knows what it had added.
+        adds = 0 < compared <= stitched and begun <= after
         blocks, bounds = self._touched(given)
         if blocks:
             self._reach("begun", batch)
-            self._compute(whole, bool(told), {**given, **bounds, "stitched": compared}, arrived)
+            self._compute(whole, bool(told), adds, {**given, **bounds}, arrived)
         groups = self._merge_up(after, batch)
         if blocks or groups:
             self._reach("merged", batch, stitched)
@@ -147,18 +150,18 @@ class MetricsUpdater:
         given = {"after": max(self._arrived, self._reached("merged")), "batch": batch}
         blocks, bounds = self._touched(given)
         if blocks:
-            self._reach("begun", given["batch"])
+            self._reach("arrived", batch)
             self._track_names({**given, **bounds})
             for statement in self._statements("events", "raw"):
                 self._database.run(statement, {**given, **bounds})
-        self._arrived = given["batch"]
+        self._arrived = batch
 
     def _track_names(self, given: Mapping[str, Any]) -> None:
         """Before anything is counted by name. One at a time: there is room for so many."""
         with self._naming:
             self._database.run(names.track(), given)
 
-    def _compute(self, whole: bool, told: bool, given: Mapping[str, Any], arrived: int) -> None:
+    def _compute(self, whole: bool, told: bool, adds: bool, given: Mapping[str, Any], arrived: int) -> None:
         """The noted blocks, slot by slot; beside them the first sessions, and what is computed from these."""
 
         def run(statements: Iterable[str], **changed: int) -> None:
@@ -174,15 +177,29 @@ class MetricsUpdater:
         pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="metrics")
         try:
             running = [pool.submit(run_firsts)]
-            running += [pool.submit(run, [one]) for one in self._statements("visits", "sessions")]
+            running += [pool.submit(run, some) for some in self._of_visits(adds, given)]
+            running += [pool.submit(run, [one]) for one in self._statements("sessions")]
             after = max(arrived, given["after"])
-            if self._one(f"SELECT count() FROM ({sql.touched('raw')})", {**given, "after": after})[0]:  # noqa: S608
+            if self._some(sql.touched("raw"), {**given, "after": after}):
                 self._track_names({**given, "after": after})
                 running += [pool.submit(run, [one], after=after) for one in self._statements("events", "raw")]
             for done in running:
                 done.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _of_visits(self, adds: bool, given: Mapping[str, Any]) -> Iterator[list[str]]:
+        """The statements of each slot of stitched events: those of blocks in which rows only came need no others."""
+        anew = self._some(sql.touched("visits", anew=not adds), given)
+        only_came = adds and self._some(sql.added_to("visits"), given)
+        for number, slot in enumerate(slot for slot in self._plan.computed() if slot.source == "visits"):
+            yield [
+                *([sql.computed(slot, anew=not adds)] if anew else []),
+                *(sql.added(slot, f"metric_added_{number}") if only_came else []),
+            ]
+
+    def _some(self, query: str, given: Mapping[str, Any]) -> bool:
+        return bool(self._one(f"SELECT count() FROM ({query})", given)[0])  # noqa: S608
 
     def _statements(self, *sources: SourceName) -> list[str]:
         return [sql.computed(slot) for slot in self._plan.computed() if slot.source in sources]
@@ -260,7 +277,10 @@ class MetricsUpdater:
         return int(found[0])
 
     def _reach(self, stage: str, batch: int, stitched: int = 0) -> None:
-        """``begun`` is for what dies: the next has a greater number, also when a clock was set back meanwhile."""
+        """What began is for what dies: the next has a greater number, also once a clock was set back.
+
+        A merge that ``begun`` and is not ``merged`` may have added something, or not.
+        """
         self._database.run(
             "INSERT INTO metric_progress (stage, batch, stitched) SELECT {stage:String}, {batch:UInt64},"
             " {stitched:UInt64}",

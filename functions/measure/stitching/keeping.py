@@ -21,6 +21,7 @@ _NEWEST = (
 )
 _HORIZON = f"toStartOfTenMinutes(toDateTime(greatest(0, {_NEWEST} - {{horizon:Int64}}), 'UTC'))"
 _SESSION_KEY = "started_at, session_id"
+_OTHER = "(visitor != old_visitor OR content != old_content)"
 
 
 def _changed_sessions(chosen: str, whole: bool) -> str:
@@ -40,14 +41,15 @@ def arrived_times(beyond: bool = False) -> str:
 
 
 def changed_times(whole: bool, beyond: bool) -> str:
-    """The blocks in which something stitched changed, each with what: visitors of events, or sessions by their start.
+    """The blocks in which something stitched changed, each with what: events that came, visitors of those that had
+    been there, or sessions by their start.
 
     Those before the horizon only where ``beyond`` says so. Of a whole range all blocks, also those where events failed,
     and all of what is measured there.
     """
     times = (
-        "SELECT toDateTime(timestamp, 'UTC') AS one, 'visitors' AS what FROM stitch_changes WHERE gone"
-        " OR visitor != old_visitor OR content != old_content"
+        "SELECT toDateTime(timestamp, 'UTC') AS one, if(old_visitor = '' AND NOT gone, 'came', 'visitors') AS what"
+        f" FROM stitch_changes WHERE gone OR {_OTHER}"
         f" UNION ALL SELECT toDateTime(started_at, 'UTC'), 'sessions' FROM ({_changed_sessions('started_at', whole)})"
     )
     if whole:
@@ -73,18 +75,22 @@ def keep_sessions(whole: bool) -> str:
 def keep_events(direct: bool) -> str:
     """Keep events whose visitor or session is another now. The `direct` ones come last: they prove the rest undone."""
     rows = rows_now("*", "direct" if direct else "NOT direct")
-    changed = "e.visitor != old_visitor OR s.session_id != old_session_id OR content != old_content"
     kept = ", ".join(f"e.{name} AS {name}" for name in ("timestamp", "event_id", *PAYLOAD, "content", "visitor"))
+    # What an event counts for is as it was where only its session is another.
     rows = (
-        f"SELECT {kept}, s.session_id AS session_id, 0 AS gone FROM (SELECT *, {AT} AS at FROM ({rows})) AS e"
+        f"SELECT {kept}, s.session_id AS session_id, 0 AS gone, if(is_other, {{version:UInt64}}, old_made) AS made"
+        f" FROM (SELECT *, {AT} AS at, {_OTHER} AS is_other FROM ({rows})) AS e"
         f" ASOF INNER JOIN (SELECT {apart('visitor')} AS visitor, start, session_id FROM stitch_sessions) AS s"
-        f" ON e.visitor = s.visitor AND e.at >= s.start WHERE {changed}"
+        " ON e.visitor = s.visitor AND e.at >= s.start WHERE is_other OR s.session_id != old_session_id"
     )
     if direct:
-        rows += f" UNION ALL SELECT {KEY}, {TOLD}, content, visitor, old_session_id, 1 FROM stitch_changes WHERE gone"
+        rows += (
+            f" UNION ALL SELECT {KEY}, {TOLD}, content, visitor, old_session_id, 1, {{version:UInt64}}"
+            " FROM stitch_changes WHERE gone"
+        )
     return (
-        f"INSERT INTO session_event_rows ({KEY}, {TOLD}, content, visitor, session_id, gone, version)"
-        f" SELECT {KEY}, {TOLD}, content, {plain('visitor')}, session_id, gone, {{version:UInt64}}"
+        f"INSERT INTO session_event_rows ({KEY}, {TOLD}, content, visitor, session_id, gone, made, version)"
+        f" SELECT {KEY}, {TOLD}, content, {plain('visitor')}, session_id, gone, made, {{version:UInt64}}"
         f" FROM ({rows}) WHERE {FENCE} SETTINGS max_insert_threads = 2, {NO_TWINS}"
     )
 

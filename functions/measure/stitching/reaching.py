@@ -125,7 +125,8 @@ def keep_in_reach(whole: bool) -> str:
     )
     kept = (
         f"SELECT {KEY}, {TOLD}, content, false AS gone, false AS direct, {apart('visitor')} AS old_visitor,"
-        " session_id AS old_session_id, content AS old_content, old_visitor AS visitor FROM session_event_rows FINAL"
+        " session_id AS old_session_id, content AS old_content, made AS old_made, old_visitor AS visitor"
+        " FROM session_event_rows FINAL"
         f" PREWHERE timestamp IN ({near}) WHERE ({KEY}) NOT IN (SELECT {KEY} FROM stitch_changes)"
     )
     return (

@@ -31,6 +31,7 @@ _EVENT = {
     "old_visitor": "String",
     "old_session_id": "UUID",
     "old_content": "UInt64",
+    "old_made": "UInt64",
 }
 # What a session tells, by column of session_rows.
 SESSION = {
