@@ -37,14 +37,15 @@ def _ranges(database: Database, first: int, last: int, events_at_a_time: int) ->
     return [*found, (start, last, events)]
 
 
-def plan_parting(database: Database) -> None:
-    """Once, after an upgrade: leave word of all that an older version had stitched without regard for environments."""
-    if int(one(database, _PARTED)[0]):
-        return
-    sessions, first, last = (int(number) for number in one(database, _MIXED))
-    if sessions:
-        plan_rebuild(database, first, (last // _HOUR + 1) * _HOUR)
-    database.run(_PART, {})
+def plan_upgrade(database: Database) -> None:
+    """Leave word, once after an upgrade, of all that an older version had computed in another way."""
+    done = {str(stage) for (stage,) in database.rows(_DONE, {"stages": list(_ONCE)})}
+    for stage, outdated in _ONCE.items():
+        if stage not in done:
+            found, first, last = (int(number) for number in one(database, outdated))
+            if found:
+                plan_rebuild(database, first, (last // _HOUR + 1) * _HOUR)
+            database.run(_DO, {"stage": stage})
 
 
 def plan_untold(database: Database) -> None:
@@ -64,11 +65,18 @@ _HOURS = (
 _LEAVE = """INSERT INTO touched (attempt_id, minutes, event_ids, events, kind)
 SELECT generateUUIDv4(), [toDateTime({since:UInt32}, 'UTC'), toDateTime({until:UInt32}, 'UTC')], [],
     {events:UInt64}, {kind:String}"""
-_PARTED = "SELECT count() FROM measure_progress WHERE stage = 'parted'"
-_PART = "INSERT INTO measure_progress (stage, version) VALUES ('parted', 1)"
-# A session that has an event of a test key may have others beside it, from its start to its end.
-_MIXED = """SELECT count(), toUnixTimestamp(min(started_at)), toUnixTimestamp(max(ended_at)) FROM sessions
-WHERE session_id IN (SELECT session_id FROM session_events WHERE environment = 'test')"""
+_DONE = "SELECT DISTINCT stage FROM measure_progress WHERE stage IN {stages:Array(String)}"
+_DO = "INSERT INTO measure_progress (stage, version) SELECT {stage:String}, 1"
+# How much there is of it, and from which second to which.
+_ONCE = {
+    # Environments had not been kept apart. A session that has an event of a test key may have others beside it, from
+    # its start to its end.
+    "parted": """SELECT count(), toUnixTimestamp(min(started_at)), toUnixTimestamp(max(ended_at)) FROM sessions
+WHERE session_id IN (SELECT session_id FROM session_events WHERE environment = 'test')""",
+    # Distributions had all been kept in one form, and two forms do not come together.
+    "listed": """SELECT count(), toUnixTimestamp(min(window)), toUnixTimestamp(max(window)) FROM metric_states
+WHERE step = '10m' AND notEmpty(levels)""",
+}
 # All rows of an attempt are told of at once, so one of them tells of all.
 _UNTOLD = """INSERT INTO touched (attempt_id, minutes, event_ids, events)
 SELECT attempt_id, groupUniqArray(toStartOfMinute(toDateTime(timestamp, 'UTC'))), [], count()

@@ -14,7 +14,7 @@ from functions.measure.background import Background
 from functions.measure.database import Database
 from functions.measure.following import Beside, Follow, Followed, More
 from functions.measure.lease import Lease
-from functions.measure.rebuilding import plan_parting, plan_rebuild, plan_untold
+from functions.measure.rebuilding import plan_rebuild, plan_untold, plan_upgrade
 from functions.measure.runs import Journal, State
 from functions.measure.stitching.stitcher import Stitcher
 from functions.shared.errors import StoreUnavailable
@@ -106,7 +106,7 @@ class MeasureService:
         def timed(name: str, since: int) -> None:
             step_ms[name] = round((self._clock() - since) / _MILLISECOND, 3)
 
-        plan_parting(self._database)
+        plan_upgrade(self._database)
         if rebuild:
             counts["ranges"] = plan_rebuild(self._database, *rebuild)
         if sweep:

@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS metric_states {{on_cluster}}
 ENGINE = {{replicated}}ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(window)
 ORDER BY (step, window, source, slot, environment, cut, tags)
-SETTINGS {{settings}};
+-- States are large, and few of them are read at once.
+SETTINGS index_granularity = 64, {{settings}};
 
 -- The blocks of ten minutes that a batch computes anew, noted before it begins: one that died is finished by the next.
 CREATE TABLE IF NOT EXISTS metric_touched {{on_cluster}}

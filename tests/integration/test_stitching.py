@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.measure.identities import Identities
-from functions.measure.rebuilding import plan_parting
+from functions.measure.rebuilding import plan_upgrade
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from schemas.rows import Delivery, ProcessedRow
 from tests.support.batches import Batches, expected
@@ -370,7 +370,7 @@ def test_what_an_older_version_had_stitched_together_is_parted_once(batches: Bat
             settings={"mutations_sync": 1},
         )
     database = batches.database(str(uuid.uuid4()))
-    plan_parting(database)
+    plan_upgrade(database)
     batches.stitch()
     now = [
         one._replace(processed=one.processed._replace(key_id="test_shop"))
@@ -379,5 +379,5 @@ def test_what_an_older_version_had_stitched_together_is_parted_once(batches: Bat
         for one in deliveries
     ]
     check(batches, now)
-    plan_parting(database)
+    plan_upgrade(database)
     assert batches.rows("SELECT count() AS n FROM touched") == [{"n": 0}]

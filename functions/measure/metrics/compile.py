@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from functions.measure.metrics import conditions
 from functions.measure.metrics.conditions import literal
-from functions.measure.metrics.definitions import INTERVALS, LEVELS, Cut, Definitions, IntervalName, Metric
+from functions.measure.metrics.definitions import INTERVALS, Cut, Definitions, IntervalName, Metric
 from functions.measure.metrics.sources import SOURCES, SourceName
+from functions.measure.metrics.states import COLUMNS, DIFFERENT, LEVELS_OF, LEVELS_OF_ANY, NO_LEVELS, STATES
+from functions.measure.metrics.states import merged as merged_states
 
 SCALE = 1_000_000
 # Beyond this a sum could leave 128 bits; such an amount is no amount.
@@ -25,10 +27,6 @@ BLOCK_SECONDS = 600
 _BLOCK = "10m"
 _BELOW = {"1h": _BLOCK, "1d": "1h"}
 _START = {"1m": "toStartOfMinute", _BLOCK: "toStartOfTenMinutes", "1h": "toStartOfHour", "1d": "toStartOfDay"}
-_LEVELS = ", ".join(map(str, LEVELS))
-_AMOUNTS = f"quantilesExactWeightedState({_LEVELS})"
-_NO_UNIQUES = "arrayReduce('uniqExactState', CAST([], 'Array(UInt64)'))"
-_NO_AMOUNTS = f"arrayReduce('{_AMOUNTS}', CAST([], 'Array(Float64)'), CAST([], 'Array(UInt64)'))"
 # Which changes a source is computed anew for.
 CONCERNED: Mapping[SourceName, tuple[str, ...]] = {
     "events": ("arrived",),
@@ -63,6 +61,12 @@ class Slot:
     quantile: tuple[str, Metric] | None = None
     minute_cuts: set[Cut] = field(default_factory=set)
     block_cuts: set[Cut] = field(default_factory=set)
+
+    @property
+    def states(self) -> list[str]:
+        """The columns of states that it has."""
+        spread = "amounts" if self.quantile and self.quantile[1].significant_digits else "values"
+        return [*(["uniques"] if self.unique else []), *([spread] if self.quantile else [])]
 
     def cuts(self) -> list[tuple[str, Cut]]:
         """Its groupings by step, in their order."""
@@ -169,20 +173,19 @@ def added(slot: Slot, scratch: str) -> tuple[str, str]:
     """
     made = SOURCES[slot.source].made
     fresh = _fresh(slot, added_to(slot.source), f"{made} > {{compared:UInt64}} AND {made} <= {{made:UInt64}}")
-    states = "sums, uniques, amounts"
     live = (
-        f"SELECT step, window AS start, {_KEY}, {states}, ever AS present, digest FROM metric_states FINAL"
+        f"SELECT step, window AS start, {_KEY}, sums, {COLUMNS}, ever AS present, digest FROM metric_states FINAL"
         f" PREWHERE step IN ('1m', '{_BLOCK}') AND {_BETWEEN}"
         f" AND (step, window, {_KEY}) IN (SELECT {_GROUP} FROM {scratch}) WHERE NOT gone"
     )
-    levels = "finalizeAggregation(spread)" if slot.quantile else "CAST([], 'Array(Float64)')"
     return (
         f"CREATE OR REPLACE TABLE {scratch} ENGINE = Memory AS {fresh}",
-        f"INSERT INTO metric_states (step, window, {_KEY}, {states}, different, levels, ever, digest, gone, version)"
-        f" SELECT {_GROUP}, sumMap(sums), uniqExactMergeState(uniques) AS united,"
-        f" quantilesExactWeightedMergeState({_LEVELS})(amounts) AS spread, finalizeAggregation(united), {levels},"
+        f"INSERT INTO metric_states (step, window, {_KEY}, sums, {COLUMNS}, different, levels, ever, digest, gone,"
+        f" version) SELECT {_GROUP}, sumMap(sums), {merged_states()}, {DIFFERENT},"
+        f" {LEVELS_OF_ANY if slot.quantile else NO_LEVELS},"
         " arraySort(groupUniqArrayArray(present)), greatest(1, sum(digest)), false, {batch:UInt64}"
-        f" FROM (SELECT {_GROUP}, {states}, present, fresh_digest AS digest FROM {scratch} WHERE fresh_digest != 0"
+        f" FROM (SELECT {_GROUP}, sums, {COLUMNS}, present, fresh_digest AS digest FROM {scratch}"
+        " WHERE fresh_digest != 0"
         f" UNION ALL {live}) GROUP BY {_GROUP} SETTINGS optimize_on_insert = 0",
     )
 
@@ -238,26 +241,20 @@ def merged(step: IntervalName) -> str:
     """
     below = _BELOW[step]
     start = f"{_START[step]}(window, 'UTC')"
-    kept = step != "1d"
-    ending = "State" if kept else ""
-    unique, amounts = f"uniqExactMerge{ending}(uniques)", f"quantilesExactWeightedMerge{ending}({_LEVELS})(amounts)"
-    read = "finalizeAggregation(united) AS different, finalizeAggregation(spread) AS levels"
-    if not kept:
-        read = "united AS different, spread AS levels"
     group = f"cityHash64({start}, {_KEY})"
     changed = f"SELECT {group} FROM metric_states WHERE step = '{below}' AND version > {{after:UInt64}} AND {_BETWEEN}"
     fresh = (
-        f"SELECT '{step}' AS step, {start} AS start, {_KEY}, sumMap(sums) AS sums,"
-        f" {unique} AS united, {amounts} AS spread,"
+        f"SELECT '{step}' AS step, {start} AS start, {_KEY}, sumMap(sums) AS sums, {merged_states()},"
         " arraySort(groupUniqArrayArray(ever)) AS present, greatest(1, sum(digest)) AS fresh_digest"
         # All of PREWHERE is about the key, so that no state is read but of what is merged.
         f" FROM (SELECT * FROM metric_states FINAL PREWHERE step = '{below}' AND {_BETWEEN} AND {group} IN ({changed})"
         " WHERE NOT gone)"
         f" GROUP BY start, {_KEY}"
     )
-    uniques, spreads = ("united", "spread") if kept else (_NO_UNIQUES, _NO_AMOUNTS)
+    # Days are merged to nothing.
+    kept = ", ".join(f"{one.none if step == '1d' else one.name} AS {column}" for column, one in STATES.items())
     fresh = (
-        f"SELECT step, start, {_KEY}, sums, {uniques} AS uniques, {spreads} AS amounts, {read}, present, fresh_digest"
+        f"SELECT {_GROUP}, sums, {kept}, {DIFFERENT} AS different, {LEVELS_OF_ANY} AS levels, present, fresh_digest"
         f" FROM ({fresh})"
     )
     live = f"step = '{step}' AND {_BETWEEN} AND cityHash64(window, {_KEY}) IN ({changed})"
@@ -296,7 +293,7 @@ _BETWEEN = "window >= toDateTime({since:Int64}, 'UTC') AND window < toDateTime({
 def _kept(fresh: str, live: str) -> str:
     """Insert what differs. A group that is not among the fresh ones and stood is gone."""
     key = f"step, start, {_KEY}"
-    states = "sums, uniques, amounts, different, levels"
+    states = f"sums, {COLUMNS}, different, levels"
     return (
         f"INSERT INTO metric_states (step, window, {_KEY}, {states}, ever, digest, gone, version)"
         f" SELECT {key}, {states}, arraySort(arrayDistinct(arrayConcat(present, known))), fresh_digest,"
@@ -374,30 +371,28 @@ def _states(slot: Slot, inputs: _Inputs) -> list[_Measure]:
         places = [place for place, cut in enumerate(slot.cuts(), 1) if cut in slot.unique_cuts]
         # A set grows with what is counted, so none is kept of groups of which nobody asks for it.
         of = f"part.1 IN ({', '.join(map(str, places))})"
+        sets = STATES["uniques"]
         found.append(
-            _Measure("united", f"uniqExactStateIf({hashed}, {condition})", f"uniqExactMergeStateIf(united, {of})")
+            _Measure(sets.name, sets.of_rows.format(f"{hashed}, {condition}"), f"uniqExactMergeStateIf(united, {of})")
         )
     if slot.quantile:
         _, metric = slot.quantile
         value = conditions.number(slot.source, metric.property or "")
         amount = inputs.name(f"assumeNotNull({_rounded(value, metric.significant_digits)})")
-        found.append(
-            _Measure(
-                "spread", f"{_AMOUNTS}({amount}, toUInt64(1))", f"quantilesExactWeightedMergeState({_LEVELS})(spread)"
-            )
-        )
+        kind = STATES[slot.states[-1]]
+        found.append(_Measure(kind.name, kind.of_rows.format(amount), kind.merged.format(kind.name)))
     return found
 
 
 def _distributions(slot: Slot, minutes: int) -> str:
-    """What is read from the distributions, and themselves but for the minutes, which are merged to nothing."""
-    unique, different = _NO_UNIQUES, "toUInt64(0)"
-    if slot.unique:
-        unique, different = f"if(p <= {minutes}, {_NO_UNIQUES}, united)", "finalizeAggregation(united)"
-    amounts, levels = _NO_AMOUNTS, "CAST([], 'Array(Float64)')"
-    if slot.quantile:
-        amounts, levels = f"if(p <= {minutes}, {_NO_AMOUNTS}, spread)", "finalizeAggregation(spread)"
-    return f"{unique} AS uniques, {amounts} AS amounts, {different} AS different, {levels} AS levels"
+    """What is read from the distributions, and themselves; of so many first groupings these are merged to nothing."""
+    kept = [
+        f"{f'if(p <= {minutes}, {state.none}, {state.name})' if column in slot.states else state.none} AS {column}"
+        for column, state in STATES.items()
+    ]
+    levels = LEVELS_OF[slot.states[-1]] if slot.quantile else NO_LEVELS
+    different = DIFFERENT if slot.unique else "toUInt64(0)"
+    return f"{', '.join(kept)}, {different} AS different, {levels} AS levels"
 
 
 def _choice(texts: Iterable[str]) -> str:

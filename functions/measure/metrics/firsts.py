@@ -32,15 +32,15 @@ def compare(told: bool) -> str:
     )
     # By any of their versions first: so only rows of visitors concerned are compared with each other. By name alone: a
     # session may keep its id and become one of another environment, and then only the newer row there tells of it.
-    concerned = f"SELECT visitor FROM session_rows PREWHERE {within}"
+    concerned = f"SELECT visitor_hash FROM session_rows PREWHERE {within}"
     if told:
-        lost = f"(visitor, started_at) IN (SELECT visitor, started_at FROM session_rows PREWHERE {within})"
+        lost = f"(visitor_hash, started_at) IN (SELECT visitor_hash, started_at FROM session_rows PREWHERE {within})"
     else:
         lost = _TOUCHED
-        concerned += f" UNION DISTINCT SELECT visitor FROM visitor_first_rows PREWHERE {_TOUCHED}"
+        concerned += f" UNION DISTINCT SELECT visitor_hash FROM visitor_first_rows PREWHERE {_TOUCHED}"
     known = (
         f"SELECT environment, visitor, ({_VALUES}) AS stood, NOT gone AS is_stood, {lost} AS may_be_lost, before,"
-        f" version AS stood_version FROM visitor_first_rows FINAL PREWHERE visitor IN ({concerned})"
+        f" version AS stood_version FROM visitor_first_rows FINAL PREWHERE visitor_hash IN ({concerned})"
     )
     return (
         "CREATE OR REPLACE TABLE first_compared ENGINE = Memory AS"

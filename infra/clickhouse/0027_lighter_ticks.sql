@@ -10,3 +10,11 @@ ALTER TABLE metric_touched {{on_cluster}} MODIFY COLUMN
 
 -- Up to which version of visitors and sessions a merge took what changed: the next one takes what is of later ones.
 ALTER TABLE metric_progress {{on_cluster}} ADD COLUMN IF NOT EXISTS stitched UInt64 DEFAULT 0 AFTER batch;
+
+-- A distribution in which nearly every value is another, in order.
+ALTER TABLE metric_states {{on_cluster}}
+    ADD COLUMN IF NOT EXISTS values Array(Float64) CODEC(ZSTD) AFTER amounts;
+
+-- Whose first session it is as a number, which is faster to look through.
+ALTER TABLE visitor_first_rows {{on_cluster}}
+    ADD COLUMN IF NOT EXISTS visitor_hash UInt64 DEFAULT cityHash64(visitor) AFTER visitor;
