@@ -56,23 +56,23 @@ def concern(whole: bool, unfinished: bool) -> str:
     """
     times = (
         "SELECT arrayJoin(arrayFilter(one -> one != '', [if(gone, '', visitor), old_visitor])) AS visitor,"
-        f" {AT} AS at, old_visitor = '' AND NOT gone AS came FROM stitch_changes"
+        f" {AT} AS at, old_visitor = '' AND NOT gone AS came, event_type = 'page_view' AS viewed FROM stitch_changes"
     )
     if whole:
         times += (
-            f" UNION ALL SELECT {apart('visitor')}, toUnixTimestamp64Nano(started_at) AS at, false FROM sessions"
-            f" WHERE {in_range('started_at')}"
+            f" UNION ALL SELECT {apart('visitor')}, toUnixTimestamp64Nano(started_at) AS at, false, false FROM"
+            f" sessions WHERE {in_range('started_at')}"
         )
     if unfinished:
         times += (
             f" UNION ALL SELECT {apart('visitor')}, toUnixTimestamp64Nano(arrayJoin([started_at, ended_at])) AS at,"
-            f" false FROM session_rows WHERE {UNFINISHED}"
+            f" false, false FROM session_rows WHERE {UNFINISHED}"
         )
     # What a session of such a step is made of is known of no session; so then all are made of their events.
-    came = "false" if whole or unfinished else "min(came)"
+    came, views = ("false", "[]") if whole or unfinished else ("min(came)", "groupArrayIf(at, came AND viewed)")
     return (
-        "INSERT INTO stitch_concerned (visitor, first, last, came)"
-        f" SELECT visitor, min(at), max(at), {came} FROM ({times}) GROUP BY visitor"
+        "INSERT INTO stitch_concerned (visitor, first, last, came, views)"
+        f" SELECT visitor, min(at), max(at), {came}, {views} FROM ({times}) GROUP BY visitor"
     )
 
 
@@ -81,27 +81,35 @@ def reach(whole: bool) -> str:
 
     From the start of its last session before the first change, if that reaches so far: what came before is as it was.
     To the first session after the last change that a pause set apart from it. Where events only came, and behind all
-    that was there, the session there goes on: what it tells is added to, and its events are not read.
+    that was there, the session there goes on: what it tells is added to, and its events are not read. So it is where
+    they came within the last session, after each event that decided what it tells of its first ones. Events within a
+    session cut it nowhere: pauses become shorter, and what is too long after its start is still what comes behind it.
+    Page views at the time of the last one until now would have to be told from it by their ids, which it does not tell.
     """
-    concerned = "SELECT visitor, first, last, came FROM stitch_concerned"
+    concerned = "SELECT visitor, first, last, came, views FROM stitch_concerned"
     only = "" if whole else f" AND visitor_hash IN ({hashes('stitch_concerned')})"
     first = "(SELECT min(first) FROM stitch_concerned)"
     lowest = f"fromUnixTimestamp64Nano(greatest(0, {first} - {{longest:Int64}} - {{gap:Int64}}), 'UTC')"
     standing = (
         f"SELECT {apart('visitor')} AS visitor, toUnixTimestamp64Nano(started_at) AS start,"
-        " toUnixTimestamp64Nano(ended_at) AS end, after_gap"
+        " toUnixTimestamp64Nano(ended_at) AS end, after_gap, settled_at, viewed_at"
         f" FROM session_rows FINAL WHERE started_at >= {lowest} AND state = 'live'{only}"
     )
     around = (
-        "SELECT visitor, any(first) AS earliest, argMaxIf((start, end, after_gap), start, start < first) AS before,"
-        " minIf(start, after_gap AND start > last + {gap:Int64}) AS next, max(end) AS latest"
+        "SELECT visitor, any(first) AS earliest,"
+        " argMaxIf((start, end, after_gap, settled_at, viewed_at), start, start < first) AS before,"
+        " minIf(start, after_gap AND start > last + {gap:Int64}) AS next, max(start) AS newest, max(end) AS latest"
         f" FROM ({concerned}) AS c INNER JOIN ({standing}) AS s USING (visitor) GROUP BY visitor"
+    )
+    # The newest session is `before` then.
+    within = (
+        "newest < c.first AND before.4 < c.first AND before.2 - before.1 < {longest:Int64} AND NOT has(views, before.5)"
     )
     return (
         "INSERT INTO stitch_reach (visitor, lo, hi, lo_after_gap, behind, follows) SELECT c.visitor,"
         " if(reaches, before.1, c.first), if(next = 0, 9223372036854775807, next), NOT reaches OR before.3,"
-        " came AND latest < c.first AS is_behind, is_behind AND reaches"
-        f" FROM ({concerned}) AS c LEFT JOIN (SELECT visitor, before, next, latest,"
+        f" came AND (latest < c.first OR {within}) AS is_behind, is_behind AND reaches"
+        f" FROM ({concerned}) AS c LEFT JOIN (SELECT visitor, before, next, newest, latest,"
         f" before.1 != 0 AND before.2 + {{gap:Int64}} >= earliest AS reaches FROM ({around})) AS a USING (visitor)"
     )
 

@@ -58,6 +58,9 @@ SESSION = {
     "key_id": "LowCardinality(String)",
     "environment": "LowCardinality(String)",
     "after_gap": "Bool",
+    # Nanoseconds: of the last event that decided any of the firsts above, and of the last page view, 0 without one.
+    "settled_at": "Int64",
+    "viewed_at": "Int64",
 }
 TABLES: dict[str, dict[str, str]] = {
     "stitch_minutes": {"minute": "DateTime('UTC')"},
@@ -79,11 +82,18 @@ TABLES: dict[str, dict[str, str]] = {
     "stitch_renamed": {"visitor": "String"},
     # From here on a visitor's name tells the environment too, and so does `old_visitor` from the first.
     "stitch_changes": {**_EVENT, "visitor": "String"},
-    # For whom something changed: the nanoseconds of the first and the last change, and whether events only came.
-    "stitch_concerned": {"visitor": "String", "first": "Int64", "last": "Int64", "came": "Bool"},
+    # For whom something changed: the nanoseconds of the first and the last change, whether events only came, and then
+    # those of the page views among them.
+    "stitch_concerned": {
+        "visitor": "String",
+        "first": "Int64",
+        "last": "Int64",
+        "came": "Bool",
+        "views": "Array(Int64)",
+    },
     # From where to where the sessions of a visitor are computed anew: nanoseconds, the second is beyond the last.
-    # `behind`: what came is behind all that was there, so no other events are needed; `follows`: and the session at
-    # `lo` goes on with it.
+    # `behind`: what came is behind all that was there, or all of the last session that matters, so no other events are
+    # needed; `follows`: and the session at `lo` goes on with it.
     "stitch_reach": {
         "visitor": "String",
         "lo": "Int64",

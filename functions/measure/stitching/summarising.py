@@ -24,14 +24,18 @@ _FOLLOWED = (
 
 
 def block() -> str:
-    """The blocks that pauses set apart. Of a session that goes on the last event is enough to tell if it does."""
-    ends = f"SELECT apart AS visitor, toUnixTimestamp64Nano(ended_at) AS at FROM ({_FOLLOWED})"
+    """The blocks that pauses set apart. Of a session that goes on the last event is enough to tell if it does.
+
+    What came within it is as if it came with that one: no pause was there, and its other events are not looked at.
+    """
+    ends = f"SELECT apart AS visitor, toUnixTimestamp64Nano(ended_at) AS at, at AS end FROM ({_FOLLOWED})"
     began = "SELECT visitor, lo FROM stitch_reach WHERE follows"
-    times = f"{rows_now(f'visitor, {AT} AS at')} UNION ALL {ends}"
+    times = f"{rows_now(f'visitor, {AT} AS at, 0 AS end')} UNION ALL {ends}"
     return (
         "INSERT INTO stitch_blocks (visitor, block, last)"
         " SELECT visitor, if(place = 1 AND lo != 0, lo, one.1), one.2 FROM (SELECT visitor,"
-        " arraySort(groupArray(at)) AS times, arrayPushFront(arrayPopBack(times), -{gap:Int64} - 1) AS before,"
+        " max(end) AS stood, arrayMap(at -> greatest(at, stood), arraySort(groupArray(at))) AS times,"
+        " arrayPushFront(arrayPopBack(times), -{gap:Int64} - 1) AS before,"
         " arrayFilter((at, ahead) -> at - ahead > {gap:Int64}, times, before) AS begins,"
         " arrayPushBack(arrayPopFront(arrayFilter((ahead, at) -> at - ahead > {gap:Int64}, before, times)), times[-1])"
         f" AS ends FROM ({times}) GROUP BY visitor) AS b"
@@ -70,18 +74,23 @@ _FIRST_OF = ("referrer", "campaign", "country", "device_type", "browser", "os")
 
 
 def _told() -> str:
-    """What sessions are made of: a row an event, and before them all one a session that goes on, as of many events."""
+    """What sessions are made of: a row an event, and before them all one a session that goes on, as of many events.
+
+    Its last page view alone is where it was: of those that came, some may be before it.
+    """
     same = f"{', '.join(_FIRST_OF)}, is_bot, key_id, environment"
     ids, places = (
         f"if(client_session_id = {NIL}, [], [{{}}])",
         "arrayMap(place -> toUInt256(place), arrayEnumerate({}))",
     )
     return (
-        f"SELECT visitor, {AT} AS at, {POSITION} AS position, event_id AS first_id, {NIL} AS known_id,"
+        f"SELECT visitor, {AT} AS at, at AS until, {POSITION} AS position, position AS exit_position,"
+        f" at AS exit_at, toInt64(0) AS settled, event_id AS first_id, {NIL} AS known_id,"
         " toUInt64(1) AS events, toUInt64(event_type = 'page_view') AS views, page_path AS entry, page_path AS exit,"
         f" [platform] AS on_platforms, [position] AS platforms_at, {ids.format('client_session_id')} AS of_ids,"
         f" {ids.format('position')} AS ids_at, {same} FROM ({rows_now('*')})"
-        " UNION ALL SELECT apart, toUnixTimestamp64Nano(ended_at), toUInt256(0), session_id, session_id, event_count,"
+        " UNION ALL SELECT apart, start, toUnixTimestamp64Nano(ended_at), toUInt256(0),"
+        " bitShiftLeft(toUInt256(viewed_at), 128), viewed_at, settled_at, session_id, session_id, event_count,"
         f" page_view_count, entry_page, exit_page, platforms, {places.format('platforms')}, client_session_ids,"
         f" {places.format('client_session_ids')}, {same} FROM ({_FOLLOWED})"
     )
@@ -97,10 +106,14 @@ def summarise() -> str:
         f" {variant}, substring(h, 19, 2), '-', substring(h, 21, 12)))"
     )
     firsts = ", ".join(f"argMinIf({name}, position, {name} != '') AS first_{name}" for name in _FIRST_OF)
+    # The session that goes on has no place after its start: `settled` tells of it.
+    decided = ", ".join(f"minIf(at, {when})" for when in ("views > 0", *(f"{name} != ''" for name in _FIRST_OF)))
+    seen = ", ".join(f"toInt64(bitShiftRight(arrayReduce('max', seen_{name}.2), 128))" for name in ("platforms", "ids"))
     grouped = (
-        f"SELECT visitor, {plain('visitor')} AS name, start, max(at) AS end, sum(events) AS event_count,"
+        f"SELECT visitor, {plain('visitor')} AS name, start, max(until) AS end, sum(events) AS event_count,"
         " argMin((first_id, known_id, key_id, environment), position) AS first, sum(views) AS page_view_count,"
-        " argMinIf(entry, position, views > 0) AS entry_page, argMaxIf(exit, position, views > 0) AS exit_page,"
+        " argMinIf(entry, position, views > 0) AS entry_page, argMaxIf(exit, exit_position, views > 0) AS exit_page,"
+        f" greatest(min(at), {decided}, max(settled)) AS first_settled, maxIf(exit_at, views > 0) AS viewed_at,"
         f" {firsts}, minMap(on_platforms, platforms_at) AS seen_platforms, minMap(of_ids, ids_at) AS seen_ids,"
         " max(is_bot) AS any_bot, any(block) AS its_block"
         f" FROM (SELECT e.*, s.start AS start, s.block AS block FROM ({_told()}) AS e"
@@ -121,6 +134,7 @@ def summarise() -> str:
         "key_id": "first.3",
         "environment": "first.4",
         "after_gap": "g.start = its_block AND (g.start != r.lo OR r.lo_after_gap)",
+        "settled_at": f"greatest(first_settled, {seen})",
     }
     chosen = ", ".join(f"{values.get(name, name)} AS {name}_" for name in SESSION)
     told = ", ".join(f"{name}_" for name in SESSION)
