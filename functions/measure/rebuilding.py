@@ -73,8 +73,8 @@ _ONCE = {
     # its start to its end.
     "parted": """SELECT count(), toUnixTimestamp(min(started_at)), toUnixTimestamp(max(ended_at)) FROM sessions
 WHERE session_id IN (SELECT session_id FROM session_events WHERE environment = 'test')""",
-    # Distributions had all been kept in one form, and two forms do not come together.
-    "listed": """SELECT count(), toUnixTimestamp(min(window)), toUnixTimestamp(max(window)) FROM metric_states
+    # Visitors had no numbers, and distributions another form: what is of both does not come together.
+    "numbered": """SELECT count(), toUnixTimestamp(min(window)), toUnixTimestamp(max(window)) FROM metric_states
 WHERE step = '10m' AND notEmpty(levels)""",
 }
 # All rows of an attempt are told of at once, so one of them tells of all.

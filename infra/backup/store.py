@@ -26,6 +26,7 @@ DERIVED = frozenset(
         "touched",
         "visitor_aliases",
         "visitor_first_rows",
+        "visitor_numbers",
     }
 )
 # The tables' own record; a restored store has made its own.

@@ -192,6 +192,27 @@ def test_a_rebuild_mends_values_of_a_range_where_no_session_is_another(whole: Wh
     assert whole.rows() == before
 
 
+def test_what_an_older_version_kept_in_another_form_is_computed_anew_once(whole: Whole) -> None:
+    whole.batches.record(ARRIVALS)
+    whole.measure()
+    before = whole.rows()
+    for table, change in (
+        ("visitor_numbers", "DELETE"),
+        ("session_event_rows", "UPDATE visitor_number = 0"),
+        ("session_rows", "UPDATE visitor_number = 0, settled_at = 9223372036854775807"),
+        ("metric_states", "UPDATE digest = 1, different = 0, values = [], levels = arrayMap(one -> 0., levels)"),
+    ):
+        whole.batches.client.command(f"ALTER TABLE {table} {change} WHERE true", settings={"mutations_sync": 2})
+    assert whole.rows() != before
+    forget = "ALTER TABLE measure_progress DELETE WHERE stage = 'numbered'"
+    whole.batches.client.command(forget, settings={"mutations_sync": 2})
+    whole.measure()
+    assert whole.rows() == before
+    without = "SELECT count() AS n FROM session_event_rows FINAL WHERE visitor_number = 0"
+    assert whole.batches.rows(without) == [{"n": 0}]
+    assert "steps" not in whole.run().counts
+
+
 def test_a_rebuild_corrects_the_first_session_of_a_device_that_logged_in_beyond_the_horizon(whole: Whole) -> None:
     chance = random.Random(4)
     same: dict[str, Any] = {"anonymous_id": "d1", "key_id": "live", "is_bot": False}

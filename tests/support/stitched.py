@@ -125,6 +125,7 @@ class Stitched:
         self._ever: dict[tuple[str, str], dict[str, Any]] = {}
         self._visits: dict[str, dict[str, Any]] = {}
         self._version = 0
+        self._numbers: dict[str, int] = {}
 
     def put(self, events: Sequence[Event]) -> list[Session]:
         """Let these be the events, and their sessions the sessions."""
@@ -133,11 +134,11 @@ class Stitched:
             self._client.command(f"TRUNCATE TABLE {table}")
         found = sessions_of(events)
         of_event = {event.event_id: session.session_id for session in found for event in session.events}
-        visits = {event.event_id: _visit(event, of_event[event.event_id]) for event in events}
+        visits = {event.event_id: self._numbered(_visit(event, of_event[event.event_id])) for event in events}
         self._visits = {key: self._made(self._visits.get(key), row) for key, row in visits.items()}
         self._insert("session_event_rows", list(self._visits.values()))
         ever = {key: {**row, "state": "superseded"} for key, row in self._ever.items()}
-        ever |= {(row["started_at"], row["session_id"]): row for row in map(_session, found)}
+        ever |= {(row["started_at"], row["session_id"]): row for row in map(self._numbered, map(_session, found))}
         self._ever = {key: self._versioned(self._ever.get(key), row) for key, row in ever.items()}
         self._insert("session_rows", list(self._ever.values()))
         self._insert("measure_progress", [{"stage": "stitched", "version": self._version}])
@@ -152,6 +153,10 @@ class Stitched:
     def _versioned(self, stood: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
         same = stood is not None and {**stood, "version": 0} == {**row, "version": 0}
         return {**row, "version": stood["version"] if stood and same else self._version}
+
+    def _numbered(self, row: dict[str, Any]) -> dict[str, Any]:
+        number = self._numbers.setdefault(row["visitor"], len(self._numbers) + 1)
+        return {**row, "visitor_number": number}
 
     def _made(self, stood: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
         """A row of an event: the version that made it what it counts for stays where only its session is another."""

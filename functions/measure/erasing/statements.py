@@ -15,6 +15,7 @@ DERIVED = {
         " (SELECT started_at, session_id, version FROM erasure_sessions WHERE erasure_id = {id:UUID})"
     ),
     "identity_links": f"user_id IN {USERS}",
+    "visitor_numbers": f"visitor_hash IN (SELECT cityHash64(visitor) FROM {OWN_VISITORS} AS own (visitor))",
     "visitor_first_rows": f"visitor IN {OWN_VISITORS} OR concat(environment, ':', visitor) IN {LOST}",
     "visitor_aliases": f"visitor IN {NAMES} OR merged_into IN {NAMES}",
 }

@@ -13,7 +13,15 @@ from functions.measure.metrics import conditions
 from functions.measure.metrics.conditions import literal
 from functions.measure.metrics.definitions import INTERVALS, Cut, Definitions, IntervalName, Metric
 from functions.measure.metrics.sources import SOURCES, SourceName
-from functions.measure.metrics.states import COLUMNS, DIFFERENT, LEVELS_OF, LEVELS_OF_ANY, NO_LEVELS, STATES
+from functions.measure.metrics.states import (
+    COLUMNS,
+    DIFFERENT_OF,
+    DIFFERENT_OF_ANY,
+    LEVELS_OF,
+    LEVELS_OF_ANY,
+    NO_LEVELS,
+    STATES,
+)
 from functions.measure.metrics.states import merged as merged_states
 
 SCALE = 1_000_000
@@ -66,7 +74,17 @@ class Slot:
     def states(self) -> list[str]:
         """The columns of states that it has."""
         spread = "amounts" if self.quantile and self.quantile[1].significant_digits else "values"
-        return [*(["uniques"] if self.unique else []), *([spread] if self.quantile else [])]
+        return [*([self.set] if self.unique else []), *([spread] if self.quantile else [])]
+
+    @property
+    def set(self) -> str:
+        """The column of the set of what is counted once."""
+        return "numbers" if self.unique and conditions.numbered(self.source, self.unique[1]) else "uniques"
+
+    @property
+    def different(self) -> str:
+        """How much is in it."""
+        return DIFFERENT_OF[self.set] if self.unique else "toUInt64(0)"
 
     def cuts(self) -> list[tuple[str, Cut]]:
         """Its groupings by step, in their order."""
@@ -173,15 +191,16 @@ def added(slot: Slot, scratch: str) -> tuple[str, str]:
     """
     made = SOURCES[slot.source].made
     fresh = _fresh(slot, added_to(slot.source), f"{made} > {{compared:UInt64}} AND {made} <= {{made:UInt64}}")
+    # Of one that is gone the row still tells by what it was ever measured.
     live = (
         f"SELECT step, window AS start, {_KEY}, sums, {COLUMNS}, ever AS present, digest FROM metric_states FINAL"
         f" PREWHERE step IN ('1m', '{_BLOCK}') AND {_BETWEEN}"
-        f" AND (step, window, {_KEY}) IN (SELECT {_GROUP} FROM {scratch}) WHERE NOT gone"
+        f" AND (step, window, {_KEY}) IN (SELECT {_GROUP} FROM {scratch})"
     )
     return (
         f"CREATE OR REPLACE TABLE {scratch} ENGINE = Memory AS {fresh}",
         f"INSERT INTO metric_states (step, window, {_KEY}, sums, {COLUMNS}, different, levels, ever, digest, gone,"
-        f" version) SELECT {_GROUP}, sumMap(sums), {merged_states()}, {DIFFERENT},"
+        f" version) SELECT {_GROUP}, sumMap(sums), {merged_states()}, {DIFFERENT_OF_ANY},"
         f" {LEVELS_OF_ANY if slot.quantile else NO_LEVELS},"
         " arraySort(groupUniqArrayArray(present)), greatest(1, sum(digest)), false, {batch:UInt64}"
         f" FROM (SELECT {_GROUP}, sums, {COLUMNS}, present, fresh_digest AS digest FROM {scratch}"
@@ -200,7 +219,10 @@ def _fresh(slot: Slot, noted: str, made: str) -> str:
         f" AND {_START[_BLOCK]}({moment}) IN ({noted}){f' AND {made}' if made else ''}"
     )
     where = " AND ".join([*([source.always] if source.always else []), *_only(slot)])
-    if source.versioned:
+    if source.near:
+        any_version = f"SELECT {source.near} FROM {source.relation} WHERE {when}"
+        chosen = f"FINAL PREWHERE {source.near} IN ({any_version}) WHERE {when} AND {where}"
+    elif source.versioned:
         # By its time a row is chosen before versions of it are compared, which all have the same.
         chosen = f"FINAL PREWHERE {when}{f' WHERE {where}' if where else ''}"
     else:
@@ -254,8 +276,8 @@ def merged(step: IntervalName) -> str:
     # Days are merged to nothing.
     kept = ", ".join(f"{one.none if step == '1d' else one.name} AS {column}" for column, one in STATES.items())
     fresh = (
-        f"SELECT {_GROUP}, sums, {kept}, {DIFFERENT} AS different, {LEVELS_OF_ANY} AS levels, present, fresh_digest"
-        f" FROM ({fresh})"
+        f"SELECT {_GROUP}, sums, {kept}, {DIFFERENT_OF_ANY} AS different, {LEVELS_OF_ANY} AS levels, present,"
+        f" fresh_digest FROM ({fresh})"
     )
     live = f"step = '{step}' AND {_BETWEEN} AND cityHash64(window, {_KEY}) IN ({changed})"
     return _kept(fresh, live)
@@ -367,14 +389,12 @@ def _states(slot: Slot, inputs: _Inputs) -> list[_Measure]:
         _, metric = slot.unique
         value = conditions.text(slot.source, metric.property or "")
         condition = inputs.name(f"({conditions.of(metric)}) AND {value} IS NOT NULL")
-        hashed = inputs.name(f"sipHash64(assumeNotNull({value}))")
+        once = inputs.name(conditions.numbered(slot.source, metric) or f"sipHash64(assumeNotNull({value}))")
         places = [place for place, cut in enumerate(slot.cuts(), 1) if cut in slot.unique_cuts]
         # A set grows with what is counted, so none is kept of groups of which nobody asks for it.
         of = f"part.1 IN ({', '.join(map(str, places))})"
-        sets = STATES["uniques"]
-        found.append(
-            _Measure(sets.name, sets.of_rows.format(f"{hashed}, {condition}"), f"uniqExactMergeStateIf(united, {of})")
-        )
+        kind = STATES[slot.set]
+        found.append(_Measure(kind.name, kind.of_rows.format(f"{once}, {condition}"), kind.merged_if(of)))
     if slot.quantile:
         _, metric = slot.quantile
         value = conditions.number(slot.source, metric.property or "")
@@ -391,8 +411,7 @@ def _distributions(slot: Slot, minutes: int) -> str:
         for column, state in STATES.items()
     ]
     levels = LEVELS_OF[slot.states[-1]] if slot.quantile else NO_LEVELS
-    different = DIFFERENT if slot.unique else "toUInt64(0)"
-    return f"{', '.join(kept)}, {different} AS different, {levels} AS levels"
+    return f"{', '.join(kept)}, {slot.different} AS different, {levels} AS levels"
 
 
 def _choice(texts: Iterable[str]) -> str:
@@ -438,7 +457,7 @@ def _names(slot: Slot) -> str:
     """What a fresh group is measured by."""
     found = "CAST(mapKeys(sums), 'Array(String)')"
     if slot.unique:
-        found = f"arrayConcat({found}, if(finalizeAggregation(united) > 0, [{literal(slot.unique[0])}], []))"
+        found = f"arrayConcat({found}, if({slot.different} > 0, [{literal(slot.unique[0])}], []))"
     if slot.quantile:
         found = f"arrayConcat({found}, [{literal(slot.quantile[0])}])"
     return found
@@ -451,5 +470,5 @@ def _digest(slot: Slot) -> str:
     """
     if slot.quantile:
         return "greatest(1, mix)"
-    nothing = "empty(sums)" + (" AND finalizeAggregation(united) = 0" if slot.unique else "")
+    nothing = "empty(sums)" + (f" AND {slot.different} = 0" if slot.unique else "")
     return f"if({nothing}, 0, greatest(1, mix))"

@@ -27,6 +27,12 @@ def text(source: SourceName, place: str) -> str:
     return f"toNullable(toString({SOURCES[source].columns[place].sql}))"
 
 
+def numbered(source: SourceName, metric: Metric) -> str:
+    """The number that each value of what a metric counts once has, or nothing where it has none."""
+    column = SOURCES[source].columns.get(metric.property or "")
+    return column.number if column else ""
+
+
 def number(source: SourceName, place: str) -> str:
     """A field as Nullable(Float64); inside a document only what is a number there, texts are none."""
     if in_document(source, place):

@@ -15,10 +15,14 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class Column:
-    """A field that a filter or ``property`` may name, and the SQL that reads it."""
+    """A field that a filter or ``property`` may name, and the SQL that reads it.
+
+    ``number``: what has a number of its own for each different value, counted from one.
+    """
 
     sql: str
     kind: Kind
+    number: str = ""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Source:
     """A table and which of its rows count. ``documents`` are the JSON columns whose paths may be named.
 
     ``versioned``: the newest row of a key stands, and ``time`` is part of the key, so rows may be chosen by it first.
+    ``near``: where it is not part of the key, the column by which all versions of the rows that may be meant are found.
     ``made``: the column that tells which version of the stitching made a row what it counts for, where rows tell it.
     """
 
@@ -39,6 +44,7 @@ class Source:
     always: str = ""
     versioned: bool = False
     made: str = ""
+    near: str = ""
 
 
 def _texts(*names: str) -> dict[str, Column]:
@@ -55,9 +61,11 @@ _TRACKED_NAME = (
     " (SELECT environment, event_name FROM tracked_event_names),"
     f" event_name, '{OTHER}')"
 )
+_VISITOR = {"visitor": Column("visitor", "text", "visitor_number")}
 _LAG = "intDiv(toUnixTimestamp64Nano(processed_at) - toUnixTimestamp64Nano(received_at), 1000000)"
 _SESSION = {
-    **_texts("visitor", "country", "device_type", "browser", "os", "campaign", "referrer", "entry_page", "exit_page"),
+    **_VISITOR,
+    **_texts("country", "device_type", "browser", "os", "campaign", "referrer", "entry_page", "exit_page"),
     "platform": Column("platforms[1]", "text"),
     "is_bounce": Column("is_bounce", "boolean"),
     "event_count": Column("event_count", "number"),
@@ -73,7 +81,10 @@ SOURCES: Mapping[SourceName, Source] = {
         environment="environment",
         versioned=True,
         made="made",
-        columns=_texts("visitor", "platform", "event_type", "event_name", "country", "device_type", "page_path"),
+        columns={
+            **_VISITOR,
+            **_texts("platform", "event_type", "event_name", "country", "device_type", "page_path"),
+        },
         dimensions=_same("platform", "event_type", "country", "device_type"),
         bot="is_bot",
     ),
@@ -114,9 +125,11 @@ SOURCES: Mapping[SourceName, Source] = {
         bot="is_bot",
     ),
     "firsts": Source(
-        relation="visitor_firsts",
+        relation="visitor_first_rows",
         time="started_at",
         environment="environment",
+        always="NOT gone",
+        near="visitor_hash",
         columns=_texts("visitor", "platform", "country", "device_type"),
         dimensions=_same("platform", "country", "device_type"),
     ),

@@ -1,7 +1,8 @@
 """What is kept of a group so that it can be merged with others: sets and distributions; and what is read from these.
 
-A distribution of a few different values is kept as these with how often each was met. One of which nearly every value
-is another is kept as a list in their order, which costs a fifth.
+What is counted once is kept as a set of hashes; or of numbers, where its values have such, which is smaller and faster.
+A distribution of a few different values is kept as these with how often each was met; one of which nearly every value
+is another as a list in their order, which costs a fifth.
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,10 @@ class State(NamedTuple):
     of_rows: str
     merged: str
 
+    def merged_if(self, condition: str) -> str:
+        """Of those that a condition holds for. For sets."""
+        return self.merged.replace("State(", "StateIf(").format(f"{self.name}, {condition}")
+
 
 # By the column of metric_states.
 STATES: Mapping[str, State] = {
@@ -32,6 +37,12 @@ STATES: Mapping[str, State] = {
         "arrayReduce('uniqExactState', CAST([], 'Array(UInt64)'))",
         "uniqExactStateIf({})",
         "uniqExactMergeState({})",
+    ),
+    "numbers": State(
+        "counted",
+        "arrayReduce('groupBitmapState', CAST([], 'Array(UInt64)'))",
+        "groupBitmapStateIf({})",
+        "groupBitmapMergeState({})",
     ),
     "amounts": State(
         "spread",
@@ -45,7 +56,9 @@ COLUMNS = ", ".join(STATES)
 # Quantiles of a list are the same as of weights: of so many values the n-th that is not exceeded by the part.
 _OF_LIST = f"arrayMap(level -> listed[greatest(1, toUInt64(ceil(length(listed) * level)))], [{_LEVELS}])"
 NO_LEVELS = "CAST([], 'Array(Float64)')"
-DIFFERENT = "finalizeAggregation(united)"
+DIFFERENT_OF = {"uniques": "finalizeAggregation(united)", "numbers": "finalizeAggregation(counted)"}
+# One of both is of nothing.
+DIFFERENT_OF_ANY = " + ".join(DIFFERENT_OF.values())
 LEVELS_OF = {"amounts": "finalizeAggregation(spread)", "values": _OF_LIST}
 LEVELS_OF_ANY = f"if(notEmpty(listed), {_OF_LIST}, finalizeAggregation(spread))"
 

@@ -36,6 +36,8 @@ _MERGED = """WITH
         AND concerns = 'all') AS anew
 SELECT last.1, last.2, last.2 > 0 AND purged <= last.2 AND anew = 0,
     (SELECT max(batch) FROM metric_progress WHERE stage = 'begun')"""
+# Where no stitching told how far it came, all that is there counts.
+_ALL = 2**64 - 1
 _PASSED = "(stage, batch) NOT IN (SELECT stage, max(batch) FROM metric_progress GROUP BY stage)"
 _DELETED = "SETTINGS lightweight_delete_mode = 'lightweight_update', lightweight_deletes_sync = 2"
 # A cluster refuses a condition that asks a query, unless it is told that all replicas come to the same. How far batches
@@ -132,7 +134,7 @@ class MetricsUpdater:
         arrived = self._arrived
         batch, stitched = merge or self.begin()
         after, compared, told, begun = self._one(_MERGED, {"batch": batch})
-        given = {"after": after, "batch": batch, "compared": compared, "made": stitched}
+        given = {"after": after, "batch": batch, "compared": compared, "made": stitched or _ALL}
         # Of a merge that died nobody knows what it had added.
         adds = 0 < compared <= stitched and begun <= after
         blocks, bounds = self._touched(given)

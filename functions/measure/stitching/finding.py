@@ -61,16 +61,17 @@ def find(whole: bool) -> str:
         # By their time alone first, which is a number, and what the table is sorted by.
         chosen = f"PREWHERE timestamp IN (SELECT timestamp FROM ({keys})) WHERE ({KEY}) IN ({keys})"
     stood = (
-        f"SELECT {KEY}, {apart('visitor')} AS visitor, session_id, content AS stood_content, made, environment AS"
-        " stood_environment, identity AS stood_identity, anonymous_id AS stood_anonymous_id, true AS stood"
-        f" FROM session_event_rows FINAL {chosen}"
+        f"SELECT {KEY}, {apart('visitor')} AS visitor, session_id, content AS stood_content, made, visitor_number,"
+        " environment AS stood_environment, identity AS stood_identity, anonymous_id AS stood_anonymous_id,"
+        f" true AS stood FROM session_event_rows FINAL {chosen}"
     )
     changed = "true" if whole else "there != stood OR fresh_content != stood_content"
     return (
         f"INSERT INTO stitch_found ({KEY}, {TOLD}, content, gone, direct, old_visitor, old_session_id,"
-        f" old_content, old_made, old_environment, old_identity, old_anonymous_id) SELECT {KEY}, {TOLD}, fresh_content,"
-        " NOT there, true, visitor, session_id, stood_content, made, stood_environment, stood_identity,"
-        " stood_anonymous_id"
+        f" old_content, old_made, old_number, old_environment, old_identity, old_anonymous_id)"
+        f" SELECT {KEY}, {TOLD}, fresh_content,"
+        " NOT there, true, visitor, session_id, stood_content, made, visitor_number, stood_environment,"
+        " stood_identity, stood_anonymous_id"
         " FROM (SELECT *, true AS there FROM stitch_fresh) AS f"
         f" FULL JOIN ({stood}) AS o USING ({KEY}) WHERE {changed}"
     )
@@ -99,8 +100,9 @@ def _find_more(roughly: str, exact: str) -> str:
     near = f"SELECT timestamp FROM session_event_rows WHERE {roughly}"
     return (
         f"INSERT INTO stitch_found ({KEY}, {TOLD}, content, gone, direct, old_visitor, old_session_id,"
-        f" old_content, old_made, old_environment, old_identity, old_anonymous_id) SELECT {KEY}, {TOLD}, content,"
+        f" old_content, old_made, old_number, old_environment, old_identity, old_anonymous_id)"
+        f" SELECT {KEY}, {TOLD}, content,"
         f" false, false, {apart('visitor')}, session_id,"
-        " content, made, environment, identity, anonymous_id FROM session_event_rows FINAL"
+        " content, made, visitor_number, environment, identity, anonymous_id FROM session_event_rows FINAL"
         f" PREWHERE timestamp IN ({near}) WHERE {exact} AND ({KEY}) NOT IN (SELECT {KEY} FROM stitch_found)"
     )

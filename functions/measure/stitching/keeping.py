@@ -78,19 +78,25 @@ def keep_events(direct: bool) -> str:
     kept = ", ".join(f"e.{name} AS {name}" for name in ("timestamp", "event_id", *PAYLOAD, "content", "visitor"))
     # What an event counts for is as it was where only its session is another.
     rows = (
-        f"SELECT {kept}, s.session_id AS session_id, 0 AS gone, if(is_other, {{version:UInt64}}, old_made) AS made"
+        f"SELECT {kept}, s.session_id AS session_id, s.visitor_number AS visitor_number,"
+        f" 0 AS gone, if(is_other, {{version:UInt64}}, old_made) AS made"
         f" FROM (SELECT *, {AT} AS at, {_OTHER} AS is_other FROM ({rows})) AS e"
-        f" ASOF INNER JOIN (SELECT {apart('visitor')} AS visitor, start, session_id FROM stitch_sessions) AS s"
+        f" ASOF INNER JOIN (SELECT {apart('visitor')} AS visitor, start, session_id, visitor_number"
+        " FROM stitch_sessions) AS s"
         " ON e.visitor = s.visitor AND e.at >= s.start WHERE is_other OR s.session_id != old_session_id"
+        " OR s.visitor_number != old_number"
     )
     if direct:
         rows += (
-            f" UNION ALL SELECT {KEY}, {TOLD}, content, visitor, old_session_id, 1, {{version:UInt64}}"
+            f" UNION ALL SELECT {KEY}, {TOLD}, content, visitor, old_session_id, old_number, 1,"
+            " {version:UInt64}"
             " FROM stitch_changes WHERE gone"
         )
     return (
-        f"INSERT INTO session_event_rows ({KEY}, {TOLD}, content, visitor, session_id, gone, made, version)"
-        f" SELECT {KEY}, {TOLD}, content, {plain('visitor')}, session_id, gone, made, {{version:UInt64}}"
+        f"INSERT INTO session_event_rows ({KEY}, {TOLD}, content, visitor, session_id, visitor_number, gone,"
+        " made, version)"
+        f" SELECT {KEY}, {TOLD}, content, {plain('visitor')}, session_id, visitor_number, gone, made,"
+        " {version:UInt64}"
         f" FROM ({rows}) WHERE {FENCE} SETTINGS max_insert_threads = 2, {NO_TWINS}"
     )
 

@@ -4,6 +4,7 @@
 from functions.measure.stitching.fragments import (
     AT,
     DEVICE,
+    FENCE,
     IN_RANGE,
     KEY,
     POSITION,
@@ -76,6 +77,19 @@ def concern(whole: bool, unfinished: bool) -> str:
     )
 
 
+_NUMBERS = f"SELECT visitor_hash, number FROM visitor_numbers WHERE visitor_hash IN ({hashes('stitch_concerned')})"
+
+
+def number() -> str:
+    """Give a number to each of them that has none: the next ones, so that numbers lie close together."""
+    return (
+        "INSERT INTO visitor_numbers (visitor_hash, number) SELECT visitor_hash,"
+        " (SELECT max(number) FROM visitor_numbers) + row_number() OVER (ORDER BY visitor_hash) FROM"
+        f" (SELECT DISTINCT cityHash64({plain('visitor')}) AS visitor_hash FROM stitch_concerned"
+        f" WHERE visitor_hash NOT IN (SELECT visitor_hash FROM ({_NUMBERS}))) WHERE {FENCE}"
+    )
+
+
 def reach(whole: bool) -> str:
     """From where to where each visitor concerned is computed anew.
 
@@ -106,11 +120,14 @@ def reach(whole: bool) -> str:
         "newest < c.first AND before.4 < c.first AND before.2 - before.1 < {longest:Int64} AND NOT has(views, before.5)"
     )
     return (
-        "INSERT INTO stitch_reach (visitor, lo, hi, lo_after_gap, behind, follows) SELECT c.visitor,"
+        "INSERT INTO stitch_reach (visitor, lo, hi, lo_after_gap, behind, follows, number) SELECT c.visitor,"
         " if(reaches, before.1, c.first), if(next = 0, 9223372036854775807, next), NOT reaches OR before.3,"
-        f" came AND (latest < c.first OR {within}) AS is_behind, is_behind AND reaches"
-        f" FROM ({concerned}) AS c LEFT JOIN (SELECT visitor, before, next, newest, latest,"
-        f" before.1 != 0 AND before.2 + {{gap:Int64}} >= earliest AS reaches FROM ({around})) AS a USING (visitor)"
+        f" came AND (latest < c.first OR {within}) AS is_behind, is_behind AND reaches, n.number"
+        f" FROM ({concerned}) AS c ANY LEFT JOIN ({_NUMBERS}) AS n"
+        f" ON cityHash64({plain('c.visitor')}) = n.visitor_hash"
+        " LEFT JOIN (SELECT visitor, before, next, newest, latest,"
+        f" before.1 != 0 AND before.2 + {{gap:Int64}} >= earliest AS reaches FROM ({around})) AS a"
+        " ON c.visitor = a.visitor"
     )
 
 
@@ -133,7 +150,8 @@ def keep_in_reach(whole: bool) -> str:
     )
     kept = (
         f"SELECT {KEY}, {TOLD}, content, false AS gone, false AS direct, {apart('visitor')} AS old_visitor,"
-        " session_id AS old_session_id, content AS old_content, made AS old_made, old_visitor AS visitor"
+        " session_id AS old_session_id, content AS old_content, made AS old_made,"
+        " visitor_number AS old_number, old_visitor AS visitor"
         " FROM session_event_rows FINAL"
         f" PREWHERE timestamp IN ({near}) WHERE ({KEY}) NOT IN (SELECT {KEY} FROM stitch_changes)"
     )

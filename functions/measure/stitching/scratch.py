@@ -32,12 +32,14 @@ _EVENT = {
     "old_session_id": "UUID",
     "old_content": "UInt64",
     "old_made": "UInt64",
+    "old_number": "UInt64",
 }
 # What a session tells, by column of session_rows.
 SESSION = {
     "started_at": _TIME,
     "session_id": "UUID",
     "visitor": "String",
+    "visitor_number": "UInt64",
     "user_id": "Nullable(UUID)",
     "ended_at": _TIME,
     "duration_seconds": "Float64",
@@ -101,6 +103,7 @@ TABLES: dict[str, dict[str, str]] = {
         "lo_after_gap": "Bool",
         "behind": "Bool",
         "follows": "Bool",
+        "number": "UInt64",
     },
     # The events there that did not change.
     "stitch_kept": {**_EVENT, "visitor": "String"},

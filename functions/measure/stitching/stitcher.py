@@ -190,6 +190,7 @@ class Stitcher:
     def _stitch(self, kind: str, renamed: bool, unfinished: bool, given: Mapping[str, Any]) -> tuple[int, int, int]:
         run, whole = self._database.run, kind == "events"
         run(reaching.concern(whole, unfinished), given)
+        run(reaching.number(), given)
         run(reaching.reach(whole), given)
         run(reaching.standing(), given)
         run(reaching.keep_in_reach(whole), given)

@@ -123,6 +123,7 @@ def summarise() -> str:
         "started_at": "fromUnixTimestamp64Nano(g.start, 'UTC')",
         "session_id": f"if(first.2 = {NIL}, {identity}, first.2)",
         "visitor": "g.name",
+        "visitor_number": "r.number",
         "user_id": "if(startsWith(g.name, 'u:'), toUUIDOrNull(substring(g.name, 3)), NULL)",
         "ended_at": "fromUnixTimestamp64Nano(end, 'UTC')",
         "duration_seconds": "(end - g.start) / 1e9",
