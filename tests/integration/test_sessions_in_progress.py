@@ -350,7 +350,7 @@ def busy(chance: random.Random, at: int, visitor: int, **fixed: Any) -> Delivery
     )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(0, 2**32),
     st.sampled_from((10, 300, 1_750, 9_000)),
@@ -374,7 +374,7 @@ def test_after_every_tick_sessions_are_those_of_all_that_came(
 def test_events_of_busy_visitors_in_any_order_over_many_ticks(batches: Batches, seed: int) -> None:
     chance = random.Random(seed)
     # The last is of one visitor who never pauses, for longer than a session may be.
-    count_of, visitors, pace = 120, (2, 2, 1)[seed], (20, 300, 880)[seed]
+    count_of, visitors, pace = 60, (2, 2, 1)[seed], (20, 300, 880)[seed]
     key = {"key_id": "live_shop"} if visitors == 1 else {}
     # In order but for some that come later than others; and some twice.
     moments = sorted(range(count_of), key=lambda n: n + chance.choices((0, 2, 4, 9, 40), (50, 25, 15, 5, 1))[0])
@@ -391,7 +391,7 @@ def test_events_of_busy_visitors_in_any_order_over_many_ticks(batches: Batches, 
             "first <= toUnixTimestamp64Nano(ended_at)",
         )
     # So it is not a test of what is made of all events alone.
-    assert within >= 3
+    assert within >= 2
     check_rebuilt(batches)
 
 
