@@ -73,9 +73,19 @@ _ONCE = {
     # its start to its end.
     "parted": """SELECT count(), toUnixTimestamp(min(started_at)), toUnixTimestamp(max(ended_at)) FROM sessions
 WHERE session_id IN (SELECT session_id FROM session_events WHERE environment = 'test')""",
-    # Visitors had no numbers, and distributions another form: what is of both does not come together.
-    "numbered": """SELECT count(), toUnixTimestamp(min(window)), toUnixTimestamp(max(window)) FROM metric_states
-WHERE step = '10m' AND notEmpty(levels)""",
+    # Visitors had no numbers, and distributions another form: what is of both does not come together. Only as far back
+    # as events are whole: what was made of those that were let go cannot be made again.
+    "numbered": """WITH
+    (SELECT toStartOfDay(toDateTime(min(timestamp), 'UTC')) FROM processed_events) AS oldest,
+    (SELECT count() FROM metric_states WHERE step = '10m' AND window < oldest) AS of_older,
+    (SELECT max(day) + INTERVAL 1 DAY FROM (
+        SELECT day, sum(number) AS lacking FROM (
+            SELECT toStartOfDay(toDateTime(timestamp, 'UTC')) AS day, 1 AS number FROM session_event_rows FINAL
+            UNION ALL SELECT toStartOfDay(toDateTime(timestamp, 'UTC')), -1 FROM processed_events WHERE identity != '')
+        GROUP BY day HAVING lacking > 0)) AS whole,
+    greatest(whole, oldest + toIntervalDay(of_older > 0)) AS since
+SELECT if((SELECT count() FROM processed_events) = 0, 0, count()), toUnixTimestamp(since), toUnixTimestamp(max(window))
+FROM metric_states WHERE step = '10m' AND window >= since""",
 }
 # All rows of an attempt are told of at once, so one of them tells of all.
 _UNTOLD = """INSERT INTO touched (attempt_id, minutes, event_ids, events)

@@ -8,8 +8,12 @@ ALTER TABLE session_event_rows {{on_cluster}}
 ALTER TABLE metric_touched {{on_cluster}} MODIFY COLUMN
     concerns Enum8('all' = 0, 'arrived' = 1, 'visitors' = 2, 'sessions' = 3, 'firsts' = 4, 'came' = 5) DEFAULT 'all';
 
--- Up to which version of visitors and sessions a merge took what changed: the next one takes what is of later ones.
-ALTER TABLE metric_progress {{on_cluster}} ADD COLUMN IF NOT EXISTS stitched UInt64 DEFAULT 0 AFTER batch;
+-- Up to which version of visitors and sessions a merge took what changed: the next one takes what is of later ones. By
+-- which definitions it measured, and the first merge since when these hold: what is older is not added to.
+ALTER TABLE metric_progress {{on_cluster}}
+    ADD COLUMN IF NOT EXISTS stitched UInt64 DEFAULT 0 AFTER batch,
+    ADD COLUMN IF NOT EXISTS plan UInt64 DEFAULT 0 AFTER stitched,
+    ADD COLUMN IF NOT EXISTS planned UInt64 DEFAULT 0 AFTER plan;
 
 -- A distribution in which nearly every value is another, in order.
 ALTER TABLE metric_states {{on_cluster}}

@@ -63,6 +63,14 @@ def places(receipt: dict[str, Any], when: str) -> dict[str, int]:
     return {one["place"]: one[when] for one in receipt["places"]}
 
 
+def numbered(whole: Whole, *visitors: str) -> list[str]:
+    """Those of the visitors that have a number."""
+    sql = "SELECT visitor_hash IN (SELECT visitor_hash FROM visitor_numbers) AS known FROM"
+    hashed = "(SELECT cityHash64({visitor:String}) AS visitor_hash)"
+    known = [whole.batches.client.command(f"{sql} {hashed}", parameters={"visitor": one}) for one in visitors]
+    return [one for one, is_known in zip(visitors, known, strict=True) if int(is_known)]
+
+
 def of(user: str, arrivals: list[Delivery], merges: tuple[tuple[str, str], ...] = ()) -> set[str]:
     """The events of a user, as the plain computation of sessions has it."""
     visitor = f"u:{ids.named('user', user)}"
@@ -130,6 +138,7 @@ def test_a_first_session_goes_where_the_other_environment_still_knows_the_device
     erase("ann")
     firsts = whole.batches.rows("SELECT DISTINCT environment FROM visitor_first_rows WHERE visitor = 'a:shared'")
     assert [one["environment"] for one in firsts] == ["test"]
+    assert numbered(whole, "a:shared", f"u:{ids.named('user', 'ann')}") == ["a:shared"]
     whole.check([tried])
 
 
@@ -150,7 +159,8 @@ def test_a_device_may_be_named_that_nobody_logged_in_from(whole: Whole) -> None:
         )
     whole.measure()
     before = places(erase("nobody-known", ("lonely",)), "before")
-    assert (before["raw_events"], before["dead_letters"]) == (4, 1)
+    assert (before["raw_events"], before["dead_letters"], before["visitor_numbers"]) == (4, 1, 1)
+    assert numbered(whole, "a:lonely", "a:other") == ["a:other"]
     whole.check([other, failed[1]])
 
 

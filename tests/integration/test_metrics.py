@@ -47,7 +47,12 @@ class World:
         self.client = store.client
         self.series = MemorySeries()
         self.database = Interrupted(StoreSettings(clickhouse_url=store.url, clickhouse_database=store.database))
-        self.updater = MetricsUpdater(self.database, self.series, PLAN, count(1).__next__)
+        self.clock = count(1).__next__
+        self.measured_by(PLAN)
+
+    def measured_by(self, plan: Plan) -> None:
+        """Let other definitions hold from here on."""
+        self.updater = MetricsUpdater(self.database, self.series, plan, self.clock)
 
     def change(self, before: Sequence[Event], after: Sequence[Event], exactly: bool = False) -> None:
         """Let the events be others, and update what that touches. ``exactly``: by what each change concerns."""
@@ -207,6 +212,65 @@ def test_what_is_done_is_forgotten_and_numbers_go_on_from_there(store: Store) ->
         assert world.client.command(f"SELECT count() FROM {table}") <= 3
     world.change(events[:50], events)
     agree(world, events)
+
+
+SHIPPED = definitions.SHIPPED.read_text(encoding="utf-8")
+OTHERS = {
+    "another name": ("metrics.page_views]", "metrics.views]"),
+    "fewer dimensions of a set": (
+        'property = "visitor"\nintervals = ["1m", "1h", "1d"]\ndimensions = ["platform", "event_type", ',
+        'property = "visitor"\nintervals = ["1m", "1h", "1d"]\ndimensions = ["platform"] # [',
+    ),
+    "another condition": ('filter = { event_type = "error" }', 'filter = { event_type = "click" }'),
+    "fewer counts": ('[metrics.all_events]\n', '[metrics.all_events]\nfilter = { country = "DE" }\n'),
+    "another form": ('property = "duration_seconds"\n', 'property = "duration_seconds"\nsignificant_digits = 6\n'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_what_was_measured_by_other_definitions_is_measured_anew_where_something_changes_and_by_a_rebuild(
+    store: Store, other: str
+) -> None:
+    text = SHIPPED.replace(*OTHERS[other])
+    assert text != SHIPPED
+    world, events = World(store), random_events(17, 120, SINCE, 1_500)
+    world.measured_by(Plan(definitions.parse(text)))
+    world.change([], events[:80], exactly=True)
+    world.measured_by(PLAN)
+    world.change(events[:80], events[:100], exactly=True)
+    world.change(events[:100], events, exactly=True)
+    world.updater.rebuild(SINCE, SINCE + DAY)
+    # What no definition names any more nobody asks for.
+    found = {key: value for key, value in world.values().items() if key[0] != "views"}
+    assert found == pytest.approx(metrics(events, sessions_of(events)), rel=1e-12)
+
+
+def test_a_block_that_other_definitions_had_measured_is_read_and_not_added_to(store: Store) -> None:
+    world, events = World(store), random_events(19, 80, SINCE, 500)
+    world.measured_by(Plan(definitions.parse(SHIPPED.replace(*OTHERS["another condition"]))))
+    world.change([], events[:40], exactly=True)
+    world.measured_by(PLAN)
+    # Elsewhere first, so that the block is touched only once the new ones hold already.
+    apart = random_events(20, 10, SINCE + 7_200, 500)
+    world.change(events[:40], [*events[:40], *apart], exactly=True)
+    world.change([*events[:40], *apart], [*events, *apart], exactly=True)
+    world.updater.rebuild(SINCE + 7_200, SINCE + 10_800)
+    found = {key: value for key, value in world.values().items() if key[:2] == ("errors_share", "1m")}
+    wanted = metrics([*events, *apart], sessions_of([*events, *apart]))
+    assert found == pytest.approx({key: value for key, value in wanted.items() if key[:2] == ("errors_share", "1m")})
+
+
+def test_of_a_filter_that_asks_whether_there_is_something_a_group_that_vanished_is_overwritten(store: Store) -> None:
+    text = (
+        '[metrics.seen]\nabout = "Seen."\nkind = "count"\nsource = "visits"\n'
+        'filter = { page_path = { exists = true } }\nintervals = ["1m", "1h", "1d"]\n'
+    )
+    world, events = World(store), random_events(21, 30, SINCE, 500)
+    world.measured_by(Plan(definitions.parse(text)))
+    world.change([], events, exactly=True)
+    assert world.values()
+    world.change(events, [], exactly=True)
+    assert world.values() == {}
 
 
 def test_while_the_series_store_is_away_the_batch_waits_and_loses_nothing(store: Store) -> None:

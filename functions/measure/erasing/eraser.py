@@ -190,6 +190,7 @@ class Eraser:
 
     def _choose(self, database: Database, erasure: Erasure) -> None:
         database.run(statements.LOSE, _id(erasure))
+        database.run(statements.LOSE_NUMBERS, _id(erasure))
         database.run(statements.SESSIONS, _id(erasure))
 
     def _gathered(self, erasure: Erasure) -> dict[str, int]:

@@ -5,6 +5,7 @@ and each `quantile` has a slot of its own, named like the first metric that need
 """
 # ruff: noqa: S608  the SQL is put together from our own names and the operator's definitions, which are checked
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -86,6 +87,16 @@ class Slot:
         """How much is in it."""
         return DIFFERENT_OF[self.set] if self.unique else "toUInt64(0)"
 
+    @property
+    def signature(self) -> int:
+        """What its states are of: other metrics, conditions, sets or forms make another number."""
+        measured = {**self.sums, **dict(one for one in (self.unique, self.quantile) if one)}
+        told = [
+            (name, metric.kind, metric.property, metric.significant_digits, conditions.of(metric))
+            for name, metric in sorted(measured.items())
+        ]
+        return _number_of([self.source, self.name, told, sorted(self.unique_cuts), self.states, SCALE])
+
     def cuts(self) -> list[tuple[str, Cut]]:
         """Its groupings by step, in their order."""
         return [("1m", cut) for cut in sorted(self.minute_cuts)] + [(_BLOCK, cut) for cut in sorted(self.block_cuts)]
@@ -131,6 +142,15 @@ class Plan:
         """The slots that hold something."""
         return [slot for slot in self.slots.values() if slot.sums or slot.unique or slot.quantile]
 
+    @property
+    def signature(self) -> int:
+        """What all states are of, by which groupings: those of other plans are not to be added to."""
+        return _number_of([(slot.signature, slot.cuts()) for slot in self.computed()])
+
+
+def _number_of(told: object) -> int:
+    return int.from_bytes(hashlib.blake2b(repr(told).encode(), digest_size=8).digest())
+
 
 def note(changed: str) -> str:
     """Note the blocks that hold the times of a query of ours. Parameter: batch.
@@ -145,17 +165,35 @@ def note(changed: str) -> str:
 
 
 def touched(source: SourceName, until: str = "<", anew: bool = True) -> str:
-    """The blocks of a source that are to be computed. Parameters: after, batch.
+    """The blocks of a source in which something changed; ``anew``: also where rows only came.
 
-    ``anew``: those also in which rows only came.
+    Parameters: after, batch.
     """
     concerns = ["all", *CONCERNED[source], *([ADDED[source]] if anew and source in ADDED else [])]
     return _noted(concerns, until)
 
 
-def added_to(source: SourceName) -> str:
-    """The blocks of a source in which rows only came. Parameters: after, batch."""
-    return f"{_noted([ADDED[source]])} AND block NOT IN ({touched(source, anew=False)})"
+def added_to(slot: Slot) -> str:
+    """The blocks of a slot in which rows only came, and that stand as they are measured now.
+
+    Parameters: after, batch, since, until, and planned: the first merge of the definitions that hold.
+    """
+    stand = (
+        f"SELECT window FROM metric_states PREWHERE step = '{_BLOCK}' AND {_BETWEEN}"
+        f" AND source = {literal(slot.source)} AND slot = {literal(slot.name)} AND version >= {{planned:UInt64}}"
+        # What this merge itself computed has all rows already.
+        " AND version < {batch:UInt64}"
+    )
+    return (
+        f"{_noted([ADDED[slot.source]])} AND block NOT IN ({touched(slot.source, anew=False)}) AND block IN ({stand})"
+    )
+
+
+def read_of(slot: Slot, anew: bool) -> str:
+    """The blocks of a slot that are read, all that are touched or but for those that may be added to."""
+    # What became of first sessions is noted under this batch itself.
+    noted = touched(slot.source, "<=" if slot.source == "firsts" else "<")
+    return noted if anew else f"{noted} AND block NOT IN ({added_to(slot)})"
 
 
 def _noted(concerns: Iterable[str], until: str = "<") -> str:
@@ -168,13 +206,12 @@ def _noted(concerns: Iterable[str], until: str = "<") -> str:
 def computed(slot: Slot, anew: bool = True) -> str:
     """Compute the touched blocks of a slot, and their minutes; keep those groups that differ from what stands.
 
-    ``anew``: those also in which rows only came; else :func:`added` is for these.
+    ``anew``: all of them; else :func:`added` is for those that may be added to.
     Parameters: since, until (seconds, what is touched lies between), after (the last batch merged), batch (this one;
     what is noted later is not looked at), made (up to which version visitors and sessions stand; of later rows the
     next merge is told).
     """
-    # What became of first sessions is noted under this batch itself.
-    noted = touched(slot.source, "<=" if slot.source == "firsts" else "<", anew)
+    noted = read_of(slot, anew)
     made = SOURCES[slot.source].made
     live = (
         f"step IN ('1m', '{_BLOCK}') AND source = {literal(slot.source)} AND slot = {literal(slot.name)}"
@@ -183,19 +220,19 @@ def computed(slot: Slot, anew: bool = True) -> str:
     return _kept(_fresh(slot, noted, f"{made} <= {{made:UInt64}}" if made else ""), live)
 
 
-def added(slot: Slot, scratch: str) -> tuple[str, str]:
+def added(slot: Slot, scratch: str) -> tuple[str, ...]:
     """Add the rows that came to what stands of their blocks: what they are in groups, then these with those that stood.
 
     That is what :func:`computed` comes to, without a look at what is counted already. Not after a merge that died.
     Parameters as there, and compared: up to which version the last merge took rows.
     """
     made = SOURCES[slot.source].made
-    fresh = _fresh(slot, added_to(slot.source), f"{made} > {{compared:UInt64}} AND {made} <= {{made:UInt64}}")
+    fresh = _fresh(slot, added_to(slot), f"{made} > {{compared:UInt64}} AND {made} <= {{made:UInt64}}")
     # Of one that is gone the row still tells by what it was ever measured.
     live = (
         f"SELECT step, window AS start, {_KEY}, sums, {COLUMNS}, ever AS present, digest FROM metric_states FINAL"
         f" PREWHERE step IN ('1m', '{_BLOCK}') AND {_BETWEEN}"
-        f" AND (step, window, {_KEY}) IN (SELECT {_GROUP} FROM {scratch})"
+        f" AND (step, window, {_KEY}) IN (SELECT {_GROUP} FROM {scratch} WHERE fresh_digest != 0)"
     )
     return (
         f"CREATE OR REPLACE TABLE {scratch} ENGINE = Memory AS {fresh}",
@@ -206,6 +243,7 @@ def added(slot: Slot, scratch: str) -> tuple[str, str]:
         f" FROM (SELECT {_GROUP}, sums, {COLUMNS}, present, fresh_digest AS digest FROM {scratch}"
         " WHERE fresh_digest != 0"
         f" UNION ALL {live}) GROUP BY {_GROUP} SETTINGS optimize_on_insert = 0",
+        f"DROP TABLE {scratch}",
     )
 
 
@@ -229,7 +267,8 @@ def _fresh(slot: Slot, noted: str, made: str) -> str:
         chosen = f"WHERE {when}{f' AND {where}' if where else ''}"
     inputs = _Inputs()
     sums, states = _sums(slot, inputs), _states(slot, inputs)
-    states.append(_Measure("mix", f"sum(cityHash64({', '.join(['0', *inputs.names()])}))", "sum(mix)"))
+    mixed = ", ".join([f"toUInt64({slot.signature})", *inputs.names()])
+    states.append(_Measure("mix", f"sum(assumeNotNull(cityHash64({mixed})))", "sum(mix)"))
     cuts = slot.cuts()
     # Rows that are alike in all that groups are made by come together first: they are many, and what is left of them is
     # in as many groups as there are groupings.

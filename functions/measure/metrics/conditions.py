@@ -56,7 +56,8 @@ def _condition(source: SourceName, place: str, wanted: Condition) -> str:
         return _any_of(source, place, wanted if isinstance(wanted, list) else [wanted])
     found = []
     if wanted.exists is not None:
-        there = f"{text(source, place)} {'IS NOT NULL' if in_document(source, place) else '!= ' + literal('')}"
+        value = text(source, place)
+        there = f"{value} IS NOT NULL" if in_document(source, place) else f"ifNull({value} != '', false)"
         found.append(there if wanted.exists else f"NOT ({there})")
     if wanted.ne is not None:
         found.append(f"NOT ({_any_of(source, place, [wanted.ne])})")

@@ -27,15 +27,17 @@ _MUCH = """SELECT (SELECT count() FROM metric_touched WHERE batch <= {merged:UIn
     (SELECT count() FROM metric_progress)"""
 _STITCHED = "SELECT max(version) FROM measure_progress WHERE stage = 'stitched'"
 # The last merge; up to which version it took sessions; whether all that changed since left a row that tells of it: not
-# where a range is computed anew, nor once an erasure removed rows; and the last that began.
+# where a range is computed anew, nor once an erasure removed rows; the last that began; its definitions, and the first
+# that was by the same.
 _MERGED = """WITH
-    (SELECT (max(batch), argMax(stitched, batch)) FROM metric_progress WHERE stage = 'merged') AS last,
+    (SELECT (max(batch), argMax(stitched, batch), argMax(plan, batch), argMax(planned, batch))
+        FROM metric_progress WHERE stage = 'merged') AS last,
     (SELECT max(version) FROM measure_progress WHERE stage = 'purged') AS purged,
     (SELECT count() FROM metric_touched
         WHERE batch > (SELECT max(batch) FROM metric_progress WHERE stage = 'merged') AND batch < {batch:UInt64}
         AND concerns = 'all') AS anew
 SELECT last.1, last.2, last.2 > 0 AND purged <= last.2 AND anew = 0,
-    (SELECT max(batch) FROM metric_progress WHERE stage = 'begun')"""
+    (SELECT max(batch) FROM metric_progress WHERE stage = 'begun'), last.3, last.4"""
 # Where no stitching told how far it came, all that is there counts.
 _ALL = 2**64 - 1
 _PASSED = "(stage, batch) NOT IN (SELECT stage, max(batch) FROM metric_progress GROUP BY stage)"
@@ -133,17 +135,19 @@ class MetricsUpdater:
         """
         arrived = self._arrived
         batch, stitched = merge or self.begin()
-        after, compared, told, begun = self._one(_MERGED, {"batch": batch})
-        given = {"after": after, "batch": batch, "compared": compared, "made": stitched or _ALL}
+        after, compared, told, begun, plan, planned = self._one(_MERGED, {"batch": batch})
+        same = plan == self._plan.signature
+        planned = planned if same else batch
+        given = {"after": after, "batch": batch, "compared": compared, "made": stitched or _ALL, "planned": planned}
         # Of a merge that died nobody knows what it had added.
-        adds = 0 < compared <= stitched and begun <= after
+        adds = 0 < compared <= stitched and begun <= after and same
         blocks, bounds = self._touched(given)
         if blocks:
             self._reach("begun", batch)
             self._compute(whole, bool(told), adds, {**given, **bounds}, arrived)
         groups = self._merge_up(after, batch)
         if blocks or groups:
-            self._reach("merged", batch, stitched)
+            self._reach("merged", batch, stitched, planned)
         return blocks, groups
 
     def merge_arrived(self, merge: Merge | None = None) -> None:
@@ -192,11 +196,11 @@ class MetricsUpdater:
 
     def _of_visits(self, adds: bool, given: Mapping[str, Any]) -> Iterator[list[str]]:
         """The statements of each slot of stitched events: those of blocks in which rows only came need no others."""
-        anew = self._some(sql.touched("visits", anew=not adds), given)
-        only_came = adds and self._some(sql.added_to("visits"), given)
         for number, slot in enumerate(slot for slot in self._plan.computed() if slot.source == "visits"):
+            read = self._some(sql.read_of(slot, anew=not adds), given)
+            only_came = adds and self._some(sql.added_to(slot), given)
             yield [
-                *([sql.computed(slot, anew=not adds)] if anew else []),
+                *([sql.computed(slot, anew=not adds)] if read else []),
                 *(sql.added(slot, f"metric_added_{number}") if only_came else []),
             ]
 
@@ -278,15 +282,15 @@ class MetricsUpdater:
         found = self._one("SELECT max(batch) FROM metric_progress WHERE stage = {stage:String}", {"stage": stage})
         return int(found[0])
 
-    def _reach(self, stage: str, batch: int, stitched: int = 0) -> None:
+    def _reach(self, stage: str, batch: int, stitched: int = 0, planned: int = 0) -> None:
         """What began is for what dies: the next has a greater number, also once a clock was set back.
 
         A merge that ``begun`` and is not ``merged`` may have added something, or not.
         """
         self._database.run(
-            "INSERT INTO metric_progress (stage, batch, stitched) SELECT {stage:String}, {batch:UInt64},"
-            " {stitched:UInt64}",
-            {"stage": stage, "batch": batch, "stitched": stitched},
+            "INSERT INTO metric_progress (stage, batch, stitched, plan, planned)"
+            " SELECT {stage:String}, {batch:UInt64}, {stitched:UInt64}, {plan:UInt64}, {planned:UInt64}",
+            {"stage": stage, "batch": batch, "stitched": stitched, "plan": self._plan.signature, "planned": planned},
         )
 
     def _one(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:

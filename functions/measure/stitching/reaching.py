@@ -80,13 +80,28 @@ def concern(whole: bool, unfinished: bool) -> str:
 _NUMBERS = f"SELECT visitor_hash, number FROM visitor_numbers WHERE visitor_hash IN ({hashes('stitch_concerned')})"
 
 
-def number() -> str:
-    """Give a number to each of them that has none: the next ones, so that numbers lie close together."""
+_UNNUMBERED = (
+    f"SELECT DISTINCT cityHash64({plain('visitor')}) AS visitor_hash FROM stitch_concerned"
+    f" WHERE visitor_hash NOT IN (SELECT visitor_hash FROM ({_NUMBERS}))"
+)
+
+
+def count_unnumbered() -> str:
+    """How many of them have no number, and the last number that was ever set aside: none is given twice."""
     return (
-        "INSERT INTO visitor_numbers (visitor_hash, number) SELECT visitor_hash,"
-        " (SELECT max(number) FROM visitor_numbers) + row_number() OVER (ORDER BY visitor_hash) FROM"
-        f" (SELECT DISTINCT cityHash64({plain('visitor')}) AS visitor_hash FROM stitch_concerned"
-        f" WHERE visitor_hash NOT IN (SELECT visitor_hash FROM ({_NUMBERS}))) WHERE {FENCE}"
+        f"SELECT (SELECT count() FROM ({_UNNUMBERED})),"
+        " (SELECT max(version) FROM measure_progress WHERE stage = 'numbers')"
+    )
+
+
+def number() -> tuple[str, str]:
+    """Give each of them the next number, once these are set aside. Parameters: numbers (the last before), count."""
+    return (
+        "INSERT INTO measure_progress (stage, version) SELECT 'numbers', {numbers:UInt64} + {count:UInt64}"
+        f" WHERE {FENCE}",
+        "INSERT INTO visitor_numbers (visitor_hash, number)"
+        " SELECT visitor_hash, {numbers:UInt64} + row_number() OVER (ORDER BY visitor_hash)"
+        f" FROM ({_UNNUMBERED}) WHERE {FENCE}",
     )
 
 

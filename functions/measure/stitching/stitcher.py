@@ -190,7 +190,7 @@ class Stitcher:
     def _stitch(self, kind: str, renamed: bool, unfinished: bool, given: Mapping[str, Any]) -> tuple[int, int, int]:
         run, whole = self._database.run, kind == "events"
         run(reaching.concern(whole, unfinished), given)
-        run(reaching.number(), given)
+        self._number(given)
         run(reaching.reach(whole), given)
         run(reaching.standing(), given)
         run(reaching.keep_in_reach(whole), given)
@@ -211,6 +211,11 @@ class Stitcher:
         self._lease.check()
         changes, visitors, sessions = one(self._database, _COUNTS)
         return int(changes), int(visitors), int(sessions)
+
+    def _number(self, given: Mapping[str, Any]) -> None:
+        count, last = (int(number) for number in one(self._database, reaching.count_unnumbered()))
+        for statement in reaching.number() if count else ():
+            self._database.run(statement, {**given, "numbers": last, "count": count})
 
     def _remove(self, touches: list[Touched]) -> None:
         if touches:
