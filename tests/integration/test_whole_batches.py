@@ -192,6 +192,29 @@ def test_a_rebuild_mends_values_of_a_range_where_no_session_is_another(whole: Wh
     assert whole.rows() == before
 
 
+def forget_upgrade(whole: Whole) -> None:
+    """As if an older version had been at work until now."""
+    forget = "ALTER TABLE measure_progress DELETE WHERE stage IN ('numbered', 'numbers')"
+    whole.batches.client.command(forget, settings={"mutations_sync": 2})
+
+
+@pytest.mark.parametrize("sessions_too", [False, True])
+def test_after_an_upgrade_days_of_which_events_were_let_go_stay_as_they_were(whole: Whole, sessions_too: bool) -> None:
+    whole.batches.record(ARRIVALS)
+    whole.measure()
+    before = (whole.told_sessions(), whole.values())
+    newest = NOW // SECOND // 86_400
+    # In the midst of a day, so that of the day something is left.
+    until = (newest - 2) * 86_400 + 40_000
+    whole.batches.client.command("TRUNCATE TABLE visitor_numbers")
+    for table in ("processed_events", "raw_events", *(["session_event_rows"] if sessions_too else [])):
+        gone = f"ALTER TABLE {table} DELETE WHERE timestamp < toDateTime({until}, 'UTC')"
+        whole.batches.client.command(gone, settings={"mutations_sync": 2})
+    forget_upgrade(whole)
+    whole.measure()
+    assert (whole.told_sessions(), whole.values()) == before
+
+
 def test_what_an_older_version_kept_in_another_form_is_computed_anew_once(whole: Whole) -> None:
     whole.batches.record(ARRIVALS)
     whole.measure()
@@ -204,8 +227,7 @@ def test_what_an_older_version_kept_in_another_form_is_computed_anew_once(whole:
     ):
         whole.batches.client.command(f"ALTER TABLE {table} {change} WHERE true", settings={"mutations_sync": 2})
     assert whole.rows() != before
-    forget = "ALTER TABLE measure_progress DELETE WHERE stage = 'numbered'"
-    whole.batches.client.command(forget, settings={"mutations_sync": 2})
+    forget_upgrade(whole)
     whole.measure()
     assert whole.rows() == before
     without = "SELECT count() AS n FROM session_event_rows FINAL WHERE visitor_number = 0"
