@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -71,6 +72,19 @@ def test_acknowledged_messages_survive_kill_9(server: NatsServer, queue: NatsQue
     server.start()
     assert queue.depth().ready == 20
     assert all(result.duplicate for result in queue.publish(sent))
+
+
+def test_one_that_is_collected_where_another_loop_is_running_is_closed(server: NatsServer) -> None:
+    left = [NatsQueue(QueueSettings(nats_url=server.url))]
+    left[0].publish(messages())
+    loop = left[0]._loop
+
+    async def collect() -> None:
+        left.clear()
+        gc.collect()
+
+    asyncio.run(collect())
+    assert loop.is_closed()
 
 
 def test_the_slow_lane_tells_what_waits_in_it_and_the_other_lane_does_not(server: NatsServer, queue: NatsQueue) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nats.aio.msg import Msg
 
-from functions.shared.adapters.nats_link import Answer, Ask, Link
+from functions.shared.adapters.nats_link import Answer, Ask, Link, end
 from functions.shared.adapters.nats_names import KEYS_STREAM, KEYS_SUBJECT
 from functions.shared.errors import Conflict, KeysUnavailable, Misconfigured, QueueUnavailable
 from functions.shared.ports import KeptDocument
@@ -28,7 +28,7 @@ class NatsKeys:
         self._loop = asyncio.new_event_loop()
         self._link = Link(url, "weir-keys", _PING_SECONDS, _TRUST_SECONDS)
         self._turn = threading.Lock()
-        self._end = weakref.finalize(self, _end, self._loop, self._link)
+        self._end = weakref.finalize(self, end, self._loop, self._link)
 
     def read(self) -> KeptDocument:
         """See the port."""
@@ -77,9 +77,3 @@ def _judged(said: dict[str, Any]) -> dict[str, Any]:
     if error.get("err_code") == _NO_STREAM:
         raise Misconfigured("NATS has no bucket for keys: make it by WEIR_KEYS=nats python -m infra.nats.topology")
     raise KeysUnavailable("NATS did not give the keys.", 2)
-
-
-def _end(loop: asyncio.AbstractEventLoop, link: Link) -> None:
-    if not loop.is_closed():
-        loop.run_until_complete(link.close())
-        loop.close()

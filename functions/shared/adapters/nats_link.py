@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import math
 import secrets
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -37,6 +38,28 @@ class Ask(NamedTuple):
     subject: str
     body: bytes
     headers: Mapping[str, str] | None = None
+
+
+def end(loop: asyncio.AbstractEventLoop, link: "Link") -> None:
+    """Close a link and the event loop it belongs to, if that is not done.
+
+    The collector may call it in a thread in which another loop is running: no second one can run there.
+    """
+    if loop.is_closed():
+        return
+
+    def close() -> None:
+        loop.run_until_complete(link.close())
+        loop.close()
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        close()
+        return
+    thread = threading.Thread(target=close, name="nats-end")
+    thread.start()
+    thread.join()
 
 
 class Link:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from nats.aio.msg import Msg
 
 from functions.shared.adapters.nats_dead import dead_letter
-from functions.shared.adapters.nats_link import Answer, Ask, Link
+from functions.shared.adapters.nats_link import Answer, Ask, Link, end
 from functions.shared.adapters.nats_names import MESSAGE_ID, NAMES, TALLY, Names
 from functions.shared.adapters.nats_pull import ACK, Puller, Taken, nak
 from functions.shared.domain import instants
@@ -53,7 +53,7 @@ class NatsQueue:
         # No pings: nobody would read the answers between calls. A stale connection shows when it is used.
         self._link = Link(settings.nats_url, "weir", _PING_SECONDS, _TRUST_SECONDS)
         # A command that ends would else complain of the client's tasks.
-        self._end = weakref.finalize(self, _end, self._loop, self._link)
+        self._end = weakref.finalize(self, end, self._loop, self._link)
         self._puller = Puller(self._link, names)
         self._turn = threading.Lock()
         self._payload_bytes = 0
@@ -216,9 +216,3 @@ def _puback(answer: Answer | None, resent: bool) -> Published:
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     return Published(False, "NATS gave an answer that is no acknowledgement.")
-
-
-def _end(loop: asyncio.AbstractEventLoop, link: Link) -> None:
-    if not loop.is_closed():
-        loop.run_until_complete(link.close())
-        loop.close()
