@@ -15,7 +15,3 @@ ALTER TABLE session_rows {{on_cluster}}
     ADD COLUMN IF NOT EXISTS visitor_number UInt64 DEFAULT 0 CODEC(ZSTD) AFTER visitor_hash;
 ALTER TABLE metric_states {{on_cluster}}
     ADD COLUMN IF NOT EXISTS numbers AggregateFunction(groupBitmap, UInt64) AFTER uniques;
-
--- Numbers that nobody's sessions need any more go with a person: `numbered` is chosen by the hash.
-ALTER TABLE erasure_subjects {{on_cluster}} MODIFY COLUMN kind Enum8('user' = 0, 'device' = 1, 'identity' = 2, 'text' = 3,
-    'lost' = 4, 'test_device' = 5, 'numbered' = 6);

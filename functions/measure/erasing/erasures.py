@@ -142,7 +142,7 @@ def _user_id(reference: str) -> str:
 
 def _hashed(one: Subject) -> Subject | None:
     """A name as it is refused by; None for what is only looked for."""
-    if one.kind == "text" or one.kind == "lost" or one.kind == "numbered":
+    if one.kind == "text" or one.kind == "lost":
         return None
     return one._replace(name=suppression.subject(one.kind, one.name))
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from functions.shared.domain import environments
 from functions.shared.domain.suppression import DEVICES, EARLIEST, LATEST, Device, Position
 
-Kind = Literal["user", "identity", "text", "lost", "numbered"] | Device
+Kind = Literal["user", "identity", "text", "lost"] | Device
 # A shorter text would be found in the bytes of others.
 _TELLING_CHARACTERS = 6
 _DEVICE = "a:"

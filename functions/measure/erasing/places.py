@@ -10,7 +10,7 @@ from functions.shared.domain import environments, ids
 
 _NAMED = "(SELECT name FROM erasure_subjects WHERE erasure_id = {id:UUID} AND kind = '%s')"
 USERS = "(SELECT toUUID(name) FROM erasure_subjects WHERE erasure_id = {id:UUID} AND kind = 'user')"
-IDENTITIES, LOST, NUMBERED = (_NAMED % kind for kind in ("identity", "lost", "numbered"))
+IDENTITIES, LOST = (_NAMED % kind for kind in ("identity", "lost"))
 DEVICES = f"({_NAMED % 'device'} UNION ALL {_NAMED % 'test_device'})"
 _TEXTS = "(SELECT groupArray(name) FROM erasure_subjects WHERE erasure_id = {id:UUID} AND kind = 'text')"
 ERASED = "(SELECT event_id FROM erased_events WHERE erasure_id = {id:UUID})"

@@ -4,7 +4,7 @@ Every statement that changes rows names the person by the erasure alone (paramet
 """
 # ruff: noqa: S608  the SQL is put together from our own names
 
-from functions.measure.erasing.places import ERASED, LOST, NAMES, NUMBERED, OWN_VISITORS, USERS, VISITORS
+from functions.measure.erasing.places import ERASED, LOST, NAMES, OWN_VISITORS, USERS, VISITORS
 from functions.shared.domain import environments
 
 # What is told of events: all that names the person, or was made of one of their events.
@@ -15,7 +15,7 @@ DERIVED = {
         " (SELECT started_at, session_id, version FROM erasure_sessions WHERE erasure_id = {id:UUID})"
     ),
     "identity_links": f"user_id IN {USERS}",
-    "visitor_numbers": f"visitor_hash IN (SELECT toUInt64(name) FROM {NUMBERED})",
+    "visitor_numbers": f"concat(':', toString(visitor_hash)) IN {LOST}",
     "visitor_first_rows": f"visitor IN {OWN_VISITORS} OR concat(environment, ':', visitor) IN {LOST}",
     "visitor_aliases": f"visitor IN {NAMES} OR merged_into IN {NAMES}",
 }
@@ -38,9 +38,9 @@ WHERE (session_id IN (SELECT session_id FROM session_event_rows WHERE event_id I
 LOSE = f"""INSERT INTO erasure_subjects (erasure_id, kind, name)
 SELECT DISTINCT {{id:UUID}}, 'lost', concat(environment, ':', visitor) FROM visitor_first_rows
 WHERE visitor IN {VISITORS} AND (environment, visitor) NOT IN (SELECT environment, visitor FROM visitor_firsts)"""
-# And those of their names that no session bears any more: by hash, as that is what has a number.
+# And those of their names that no session bears any more: by hash, which is what has a number.
 LOSE_NUMBERS = f"""INSERT INTO erasure_subjects (erasure_id, kind, name)
-SELECT DISTINCT {{id:UUID}}, 'numbered', toString(visitor_hash) FROM visitor_numbers
+SELECT DISTINCT {{id:UUID}}, 'lost', concat(':', toString(visitor_hash)) FROM visitor_numbers
 WHERE visitor_hash IN (SELECT cityHash64(visitor) FROM {VISITORS} AS names (visitor))
     AND visitor_hash NOT IN (SELECT visitor_hash FROM sessions)"""
 # All rows of theirs that the metrics were made of are gone: what stands instead is of a later version.
