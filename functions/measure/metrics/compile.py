@@ -417,7 +417,8 @@ def _map_of(sums: list[_Measure]) -> str:
     """All of them that are not zero, as a map by name."""
     if not sums:
         return "CAST(map(), 'Map(LowCardinality(String), Int128)') AS sums"
-    pairs = ", ".join(f"{literal(one.name)}, {one.then}" for one in sums)
+    # In the order in which maps come out when they are added.
+    pairs = ", ".join(f"{literal(one.name)}, {one.then}" for one in sorted(sums))
     return f"CAST(mapFilter((k, v) -> v != 0, map({pairs})), 'Map(LowCardinality(String), Int128)') AS sums"
 
 
