@@ -139,8 +139,8 @@ def summarise() -> str:
     }
     chosen = ", ".join(f"{values.get(name, name)} AS {name}_" for name in SESSION)
     told = ", ".join(f"{name}_" for name in SESSION)
-    # A hash of what may be null is no hash; and the visitor tells the user.
-    hashed = ", ".join(f"{name}_" for name in SESSION if name != "user_id")
+    # A hash of what may be null is no hash, and the visitor tells the user. Which number a visitor got tells of no session.
+    hashed = ", ".join(f"{name}_" for name in SESSION if name not in ("user_id", "visitor_number"))
     return (
         f"INSERT INTO stitch_sessions ({columns('stitch_sessions')}) SELECT {told}, start, cityHash64({hashed})"
         f" FROM (SELECT {chosen}, g.start AS start FROM (SELECT *, {h} AS h FROM ({grouped})) AS g"
