@@ -139,7 +139,7 @@ def summarise() -> str:
     }
     chosen = ", ".join(f"{values.get(name, name)} AS {name}_" for name in SESSION)
     told = ", ".join(f"{name}_" for name in SESSION)
-    # A hash of what may be null is no hash, and the visitor tells the user. Which number that one got is no matter here.
+    # A hash of what may be null is no hash, and the visitor tells the user. Which number that one got is no matter.
     hashed = ", ".join(f"{name}_" for name in SESSION if name not in ("user_id", "visitor_number"))
     return (
         f"INSERT INTO stitch_sessions ({columns('stitch_sessions')}) SELECT {told}, start, cityHash64({hashed})"
