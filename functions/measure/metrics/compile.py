@@ -75,17 +75,17 @@ class Slot:
     def states(self) -> list[str]:
         """The columns of states that it has."""
         spread = "amounts" if self.quantile and self.quantile[1].significant_digits else "values"
-        return [*([self.set] if self.unique else []), *([spread] if self.quantile else [])]
+        return [*([self.set_column] if self.unique else []), *([spread] if self.quantile else [])]
 
     @property
-    def set(self) -> str:
+    def set_column(self) -> str:
         """The column of the set of what is counted once."""
         return "numbers" if self.unique and conditions.numbered(self.source, self.unique[1]) else "uniques"
 
     @property
     def different(self) -> str:
         """How much is in it."""
-        return DIFFERENT_OF[self.set] if self.unique else "toUInt64(0)"
+        return DIFFERENT_OF[self.set_column] if self.unique else "toUInt64(0)"
 
     @property
     def signature(self) -> int:
@@ -433,7 +433,7 @@ def _states(slot: Slot, inputs: _Inputs) -> list[_Measure]:
         places = [place for place, cut in enumerate(slot.cuts(), 1) if cut in slot.unique_cuts]
         # A set grows with what is counted, so none is kept of groups of which nobody asks for it.
         of = f"part.1 IN ({', '.join(map(str, places))})"
-        kind = STATES[slot.set]
+        kind = STATES[slot.set_column]
         found.append(_Measure(kind.name, kind.of_rows.format(f"{once}, {condition}"), kind.merged_if(of)))
     if slot.quantile:
         _, metric = slot.quantile
