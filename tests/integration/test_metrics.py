@@ -70,11 +70,12 @@ class World:
 
 
 class Interrupted(ClickHouseBatch):
-    """Dies before or after the n-th statement that writes."""
+    """Dies before or after the n-th statement that writes, or has each sent twice, as by a proxy that tries again."""
 
     def __init__(self, settings: StoreSettings) -> None:
         super().__init__(settings)
         self.until: int | None = None
+        self.twice = False
 
     def run(self, sql: str, parameters: Any) -> None:
         if self.until is not None:
@@ -82,6 +83,8 @@ class Interrupted(ClickHouseBatch):
             if self.until < 0:
                 raise StoreUnavailable("The store did not answer.")
         super().run(sql, parameters)
+        if self.twice:
+            super().run(sql, parameters)
 
 
 def touched(before: Sequence[Event], after: Sequence[Event]) -> Changed:
@@ -168,6 +171,14 @@ def test_events_that_only_came_are_added_and_their_blocks_not_read_again(store: 
     world.client.command("TRUNCATE TABLE session_event_rows")
     world.stitched.insert_newest()
     world.updater.update(concerned(events[:60], events))
+    agree(world, events)
+
+
+def test_a_statement_that_reaches_the_store_twice_counts_nothing_twice(store: Store) -> None:
+    world, events = World(store), random_events(16, 90, SINCE, 1_200)
+    world.database.twice = True
+    for before, after in ((0, 40), (40, 60), (60, 90)):
+        world.change(events[:before], events[:after], exactly=True)
     agree(world, events)
 
 

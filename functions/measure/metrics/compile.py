@@ -230,7 +230,8 @@ def added(slot: Slot, scratch: str) -> tuple[str, ...]:
     fresh = _fresh(slot, added_to(slot), f"{made} > {{compared:UInt64}} AND {made} <= {{made:UInt64}}")
     # Of one that is gone the row still tells by what it was ever measured.
     live = (
-        f"SELECT step, window AS start, {_KEY}, sums, {COLUMNS}, ever AS present, digest FROM metric_states FINAL"
+        f"SELECT step, window AS start, {_KEY}, sums, {COLUMNS}, ever AS present, digest, version AS stood"
+        " FROM metric_states FINAL"
         f" PREWHERE step IN ('1m', '{_BLOCK}') AND {_BETWEEN}"
         f" AND (step, window, {_KEY}) IN (SELECT {_GROUP} FROM {scratch} WHERE fresh_digest != 0)"
     )
@@ -240,10 +241,11 @@ def added(slot: Slot, scratch: str) -> tuple[str, ...]:
         f" version) SELECT {_GROUP}, sumMap(sums), {merged_states()}, {DIFFERENT_OF_ANY},"
         f" {LEVELS_OF_ANY if slot.quantile else NO_LEVELS},"
         " arraySort(groupUniqArrayArray(present)), greatest(1, sum(digest)), false, {batch:UInt64}"
-        f" FROM (SELECT {_GROUP}, sums, {COLUMNS}, present, fresh_digest AS digest FROM {scratch}"
-        " WHERE fresh_digest != 0"
-        f" UNION ALL {live}) GROUP BY {_GROUP} SETTINGS optimize_on_insert = 0",
-        f"DROP TABLE {scratch}",
+        f" FROM (SELECT {_GROUP}, sums, {COLUMNS}, present, fresh_digest AS digest, toUInt64(0) AS stood"
+        f" FROM {scratch} WHERE fresh_digest != 0 UNION ALL {live}) GROUP BY {_GROUP}"
+        # What has it already is left as it is: somebody between may send a statement twice.
+        " HAVING max(stood) < {batch:UInt64} SETTINGS optimize_on_insert = 0",
+        f"DROP TABLE IF EXISTS {scratch}",
     )
 
 
