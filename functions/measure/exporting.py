@@ -47,42 +47,42 @@ class SessionExporter:
             given = {"version": version, "first": first, "last": last}
             for some in _some(self._database.text(_CHANGED, given)):
                 lost = self._write(some)
-                written, refused = written + len(some) - lost, refused + lost
+                written, refused = written + lines.count(some) - lost, refused + lost
             self._database.run(_REACHED, {"stage": _STAGE, "version": version})
         if written:
             # Whoever sees that the run ended is to find what it wrote.
             self._series.await_visible(SESSIONS)
         return written, refused, True
 
-    def _write(self, rows: Sequence[bytes]) -> int:
+    def _write(self, some: bytes) -> int:
         """Write lines, and find those that no column takes: one of them must not hold up all others. How many."""
         try:
-            self._series.write_lines(SESSIONS, b"".join(rows))
+            self._series.write_lines(SESSIONS, some)
         except StoreRefused:
+            rows = lines.split(some)
             if len(rows) == 1:
                 return 1
             middle = len(rows) // 2
-            return self._write(rows[:middle]) + self._write(rows[middle:])
+            return self._write(b"".join(rows[:middle])) + self._write(b"".join(rows[middle:]))
         return 0
 
 
-def _some(pieces: Iterable[bytes]) -> Generator[list[bytes]]:
-    """Lines, some at a time. Raises StoreUnavailable when what arrives ends with anything else: it broke off."""
+def _some(pieces: Iterable[bytes]) -> Generator[bytes]:
+    """Whole lines, some at a time. Raises StoreUnavailable when what arrives ends with anything else: it broke off.
+
+    They are told apart only where that is needed: a rebuild sends a gigabyte of them.
+    """
     held = bytearray()
     for piece in pieces:
         held += piece
-        if len(held) >= _BYTES_AT_A_TIME:
-            end = lines.whole(held)
-            # The last one waits for what comes behind it.
-            *some, last = lines.split(bytes(held[:end])) or [b""]
-            held = bytearray(last) + held[end:]
-            if some:
-                yield some
+        # The last one waits for what comes behind it.
+        if len(held) >= _BYTES_AT_A_TIME and (end := lines.last(held)):
+            yield bytes(held[:end])
+            del held[:end]
     if held:
-        some = lines.split(bytes(held))
-        if sum(map(len, some)) != len(held) or not lines.is_line(some[-1]):
+        if not lines.is_line(bytes(held[lines.last(held) :])):
             raise StoreUnavailable("The store broke off in the midst of sessions.")
-        yield some
+        yield bytes(held)
 
 
 _VERSIONS = """SELECT version, toUnixTimestamp64Nano(min(started_at)), toUnixTimestamp64Nano(max(started_at))

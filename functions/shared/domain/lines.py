@@ -42,9 +42,14 @@ def split(lines: bytes) -> list[bytes]:
     return [lines[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def whole(lines: bytes | bytearray) -> int:
-    """How many bytes belong to lines that are there to their end."""
-    at = lines.rfind(b"\n")
+def count(lines: bytes) -> int:
+    """How many lines there are to their end."""
+    return lines.count(b"\n") - lines.count(b"\\\n")
+
+
+def last(lines: bytes | bytearray) -> int:
+    """Where the last line begins, be it there to its end or not."""
+    at = lines.rfind(b"\n", 0, max(0, len(lines) - 1))
     while at > 0 and lines[at - 1 : at] == b"\\":
         at = lines.rfind(b"\n", 0, at)
     return at + 1

@@ -74,5 +74,7 @@ def test_a_row_that_no_column_takes_holds_up_no_other() -> None:
 def test_a_newline_inside_of_a_text_ends_no_line() -> None:
     text = row(1) + row(2)
     assert lines.split(text + b"rest") == [row(1), row(2)]
-    assert lines.whole(text + b'x="\\\n') == len(text)
-    assert [lines.whole(b""), lines.whole(b"\\\n"), lines.whole(b"\n")] == [0, 0, 1]
+    assert lines.count(text + b'x="\\\n') == 2
+    assert lines.last(text + b'x="\\\n') == len(text)
+    assert lines.last(text) == len(row(1))
+    assert [lines.last(one) for one in (b"", b"\n", b"\\\n", b"\n\n", b"\na")] == [0, 0, 0, 1, 1]
