@@ -14,7 +14,7 @@ from functions.shared.errors import StoreRefused, StoreUnavailable
 from functions.shared.ports import SeriesStore
 
 _STAGE = "sessions"
-_BYTES_AT_A_TIME = 4 << 20
+_BYTES_AT_A_TIME = 16 << 20
 
 
 class Version(NamedTuple):

@@ -316,8 +316,8 @@ def measure_service(at_once: bool = False) -> "MeasureService":
     from functions.measure.judging.progress import Progress
     from functions.measure.lease import MEASURE, Leased, LeasedSeries
     from functions.measure.ledger.check import Check
-    from functions.measure.metrics.compile import Plan
     from functions.measure.metrics.definitions import load as definitions
+    from functions.measure.metrics.plan import Plan
     from functions.measure.metrics.update import Changed, MetricsUpdater
     from functions.measure.replays.tidying import tidy
     from functions.measure.service import MeasureService, Merges

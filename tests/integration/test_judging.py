@@ -14,9 +14,9 @@ from functions.measure.anomalies.detector import WARM_UP
 from functions.measure.judging.judge import MOST_SERIES, Judge, Judged
 from functions.measure.judging.progress import Progress
 from functions.measure.judging.replay import Replays
-from functions.measure.metrics.compile import Plan
 from functions.measure.metrics.definitions import parse
 from functions.measure.metrics.export import group_of
+from functions.measure.metrics.plan import Plan
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.adapters.memory_series import MemorySeries
 from functions.shared.domain.series import METRICS, MetricRow

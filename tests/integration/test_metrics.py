@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from functions.measure.metrics import definitions
-from functions.measure.metrics.compile import Plan
 from functions.measure.metrics.names import MOST_NAMES
+from functions.measure.metrics.plan import Plan
 from functions.measure.metrics.update import Changed, MetricsUpdater
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.adapters.memory_series import MemorySeries

@@ -16,7 +16,7 @@ from functions.measure.judging.progress import Progress, Reached, Unit, units
 from functions.measure.judging.questions import Stored
 from functions.measure.judging.replay import Replays
 from functions.measure.judging.windows import REACHES, Reach, is_counted, points
-from functions.measure.metrics.compile import Plan
+from functions.measure.metrics.plan import Plan
 from functions.shared.domain import tags as tagging
 from functions.shared.domain.instants import SECOND
 from functions.shared.domain.series import ANOMALIES, AnomalyRow

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from functions.measure.database import Database, one
-from functions.measure.metrics.compile import Plan
 from functions.measure.metrics.definitions import Cut, IntervalName, Metric
 from functions.measure.metrics.export import group_of
+from functions.measure.metrics.plan import Plan
 from functions.shared.domain.instants import SECOND
 
 

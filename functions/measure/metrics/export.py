@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from functions.measure.metrics.compile import SCALE, SEPARATOR, Plan
 from functions.measure.metrics.definitions import INTERVALS, LEVELS, IntervalName, Metric
+from functions.measure.metrics.groups import SEPARATOR
+from functions.measure.metrics.plan import SCALE, Plan
 from functions.shared.domain import tags as tagging
 from functions.shared.domain.instants import SECOND
 from functions.shared.domain.series import MetricRow

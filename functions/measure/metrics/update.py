@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Protocol
 
 from functions.measure.metrics import compile as sql
 from functions.measure.metrics import firsts, names
-from functions.measure.metrics.compile import BLOCK_SECONDS, Plan
 from functions.measure.metrics.definitions import IntervalName
 from functions.measure.metrics.export import Exporter
+from functions.measure.metrics.plan import BLOCK_SECONDS, Plan
 from functions.measure.metrics.sources import SourceName
 from functions.shared.domain.series import METRICS, MetricRow
 from functions.shared.ports import SeriesStore

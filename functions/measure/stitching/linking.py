@@ -18,8 +18,9 @@ from functions.shared.domain import environments
 def and_before(links: str) -> str:
     """Links, and for each device one more before them all: what comes before the first link is of its user."""
     return (
-        f"SELECT device, position, user_id FROM ({links}) UNION ALL"
-        f" SELECT device, toUInt256(0), argMin(user_id, position) FROM ({links}) GROUP BY device"
+        "SELECT device, one.1 AS position, one.2 AS user_id FROM (SELECT device, arraySort(groupArray((position,"
+        " user_id))) AS known, arrayJoin(arrayPushFront(known, (toUInt256(0), known[1].2))) AS one"
+        f" FROM ({links}) GROUP BY device)"
     )
 
 

@@ -163,12 +163,14 @@ def keep_in_reach(whole: bool) -> str:
         f" (SELECT cityHash64({plain('visitor')}) AS visitor_hash, min(lo) AS lo, max(hi) AS hi FROM {anew}"
         f" GROUP BY visitor_hash) AS r USING (visitor_hash) WHERE {AT} >= lo AND {AT} < hi"
     )
+    # Of a whole range nearly all changes are within, where none is looked for; those that are new stand nowhere.
+    stood = f"SELECT {KEY} FROM stitch_changes WHERE old_visitor != ''{f' AND NOT ({IN_RANGE})' if whole else ''}"
     kept = (
         f"SELECT {KEY}, {TOLD}, content, false AS gone, false AS direct, {apart('visitor')} AS old_visitor,"
         " session_id AS old_session_id, content AS old_content, made AS old_made,"
         " visitor_number AS old_number, old_visitor AS visitor"
         " FROM session_event_rows FINAL"
-        f" PREWHERE timestamp IN ({near}) WHERE ({KEY}) NOT IN (SELECT {KEY} FROM stitch_changes)"
+        f" PREWHERE timestamp IN ({near}) WHERE ({KEY}) NOT IN ({stood})"
     )
     return (
         f"INSERT INTO stitch_kept ({known}) SELECT {known} FROM"

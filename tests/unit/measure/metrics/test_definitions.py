@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from functions.measure.metrics import definitions
-from functions.measure.metrics.compile import Plan, changed_groups, computed, merged
+from functions.measure.metrics.compile import changed_groups, computed, merged
 from functions.measure.metrics.definitions import Comparison, parse
+from functions.measure.metrics.plan import Plan
 from functions.shared.errors import Misconfigured
 
 HEAD = """[metrics.events]
