@@ -5,8 +5,9 @@ from typing import Literal
 
 from functions.measure.metrics.compile import touched
 
-# For whom all sessions are looked at.
-Search = Literal["none", "lost", "all"]
+# Which sessions are looked at: those of which newer rows tell, those that begin in what is touched, or all that
+# somebody ever had of whom one does.
+Sight = Literal["told", "touched", "whole"]
 
 _VALUES = "started_at, platform, country, device_type"
 # Sessions of a visitor do not overlap, so no two begin at once.
@@ -18,26 +19,26 @@ _NEWER = f"{_TIMES} AND version > {{compared:UInt64}}"
 _LOST = "is_stood AND may_be_lost AND (NOT is_here OR here.1 > stood.1)"
 
 
-def compare(told: bool) -> str:
+def compare(sight: Sight) -> str:
     """Put side by side what first sessions were known, and what is found where sessions changed.
 
-    ``told``: each change since the last merge left a newer row of its session, also of one that is no more, and no
-    other session is looked at. Else all are that begin in what is touched.
+    ``told`` is for when each change since the last merge left a newer row of its session, also of one that is no more.
     Parameters: as :func:`keep`, and compared: up to which version the last merge took sessions.
     """
-    within = _NEWER if told else f"{_TIMES} AND {_TOUCHED}"
-    here = (
-        f"SELECT environment, visitor, {_FIRST} AS here, true AS is_here FROM session_rows FINAL PREWHERE {within}"
-        " WHERE state = 'live' AND NOT is_bot GROUP BY environment, visitor"
-    )
+    within = _NEWER if sight == "told" else f"{_TIMES} AND {_TOUCHED}"
     # By any of their versions first: so only rows of visitors concerned are compared with each other. By name alone: a
     # session may keep its id and become one of another environment, and then only the newer row there tells of it.
     concerned = f"SELECT visitor_hash FROM session_rows PREWHERE {within}"
-    if told:
+    if sight == "told":
         lost = f"(visitor_hash, started_at) IN (SELECT visitor_hash, started_at FROM session_rows PREWHERE {within})"
     else:
         lost = _TOUCHED
         concerned += f" UNION DISTINCT SELECT visitor_hash FROM visitor_first_rows PREWHERE {_TOUCHED}"
+    looked_at = f"visitor_hash IN ({concerned})" if sight == "whole" else within
+    here = (
+        f"SELECT environment, visitor, {_FIRST} AS here, true AS is_here FROM session_rows FINAL PREWHERE {looked_at}"
+        " WHERE state = 'live' AND NOT is_bot GROUP BY environment, visitor"
+    )
     known = (
         f"SELECT environment, visitor, ({_VALUES}) AS stood, NOT gone AS is_stood, {lost} AS may_be_lost, before,"
         f" version AS stood_version FROM visitor_first_rows FINAL PREWHERE visitor_hash IN ({concerned})"
@@ -54,26 +55,26 @@ def count_lost() -> str:
     return f"SELECT count() FROM first_compared WHERE {_LOST}"
 
 
-def keep(search: Search) -> str:
+def keep(sight: Sight, lost: bool) -> str:
     """Keep those of the compared that are others now, each with where it was before; or that there is none any more.
 
     A first session outside of what is touched still stands. One that is no more where it was, and none is before it,
-    makes all sessions of its visitor be looked at (``lost``); ``all`` trusts in nothing known and looks at all of
-    everybody's. `before` grows until a batch is merged, so that nothing of one that died is forgotten.
+    makes all sessions of its visitor be looked at, where there is one (``lost``). `before` grows until a batch is
+    merged, so that nothing of one that died is forgotten.
     Parameters: since, until, after, batch.
     """
-    by_search = "(is_other, other)"
-    by_sight = "if(is_stood AND (NOT is_here OR stood.1 < here.1), (true, stood), (is_here, here))"
-    now = {"none": by_sight, "lost": f"if({_LOST}, {by_search}, {by_sight})", "all": by_search}[search]
+    now = "if(is_stood AND (NOT is_here OR stood.1 < here.1), (true, stood), (is_here, here))"
     compared = "first_compared"
-    if search != "none":
+    if sight == "whole":
+        now = "(is_here, here)"
+    elif lost:
         # A session's visitor is the same in all of its versions.
         others = (
             f"SELECT environment, visitor, {_FIRST} AS other, true AS is_other FROM session_rows FINAL PREWHERE"
-            " visitor_hash IN"
-            f" (SELECT cityHash64(visitor) FROM first_compared WHERE {'true' if search == 'all' else _LOST})"
+            f" visitor_hash IN (SELECT cityHash64(visitor) FROM first_compared WHERE {_LOST})"
             " WHERE state = 'live' AND NOT is_bot GROUP BY environment, visitor"
         )
+        now = f"if({_LOST}, (is_other, other), {now})"
         compared += f" AS b LEFT JOIN ({others}) AS o USING (environment, visitor)"
     return (
         f"INSERT INTO visitor_first_rows (environment, visitor, {_VALUES}, gone, before, version)"

@@ -175,9 +175,10 @@ class MetricsUpdater:
                 self._database.run(statement, {**given, **changed})
 
         def run_firsts() -> None:
-            run([firsts.compare(told and not whole)])
-            search: firsts.Search = "all" if whole else "lost" if self._one(firsts.count_lost(), {})[0] else "none"
-            run([firsts.keep(search), firsts.note_blocks(whole)])
+            sight: firsts.Sight = "whole" if whole else "told" if told else "touched"
+            run([firsts.compare(sight)])
+            lost = not whole and bool(self._one(firsts.count_lost(), {})[0])
+            run([firsts.keep(sight, lost), firsts.note_blocks(whole)])
             run(self._statements("firsts"), **self._touched({**given, "batch": given["batch"] + 1})[1])
 
         pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="metrics")
