@@ -6,7 +6,8 @@ How far it came is kept in the store, by version: while the time-series store is
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import NamedTuple
 
-from functions.measure.database import Database
+from functions.measure.database import Database, one
+from functions.measure.doubts import Doubt, Doubts, earliest
 from functions.shared.domain import lines
 from functions.shared.domain.lines import Value
 from functions.shared.domain.series import SESSIONS
@@ -25,33 +26,45 @@ class Version(NamedTuple):
     last: int
 
 
+class Waiting(NamedTuple):
+    """What is to be written, and the doubts that make some of it be written once more."""
+
+    versions: Sequence[Version]
+    doubts: Sequence[Doubt] = ()
+
+
 class SessionExporter:
     """``more`` says whether there is time for another version."""
 
-    def __init__(self, database: Database, series: SeriesStore) -> None:
-        self._database, self._series = database, series
+    def __init__(self, database: Database, series: SeriesStore, doubts: Doubts) -> None:
+        self._database, self._series, self._doubts = database, series, doubts
 
-    def waiting(self) -> list[Version]:
-        """What is to be written. A version that is being written just now must not be among them: it is not whole."""
-        return [Version(*row) for row in self._database.rows(_VERSIONS, {"stage": _STAGE})]
+    def waiting(self) -> Waiting:
+        """What is to be written. A version that is being written just now must not be among it: it is not whole."""
+        doubts = self._doubts.known()
+        after = earliest(doubts, int(one(self._database, _TOLD, {"stage": _STAGE})[0]))
+        return Waiting([Version(*row) for row in self._database.rows(_VERSIONS, {"after": after})], doubts)
 
-    def export(self, versions: Sequence[Version], more: Callable[[], bool]) -> tuple[int, int, bool]:
+    def export(self, waiting: Waiting, more: Callable[[], bool]) -> tuple[int, int, bool]:
         """Write versions, in their order: how many rows, how many no column takes, and whether that was all.
 
         Raises :class:`~functions.shared.errors.StoreUnavailable`; then the same is written by the next export.
         """
         written = refused = 0
-        for version, first, last in versions:
+        for version, first, last in waiting.versions:
             if not more():
+                self._doubts.settle(waiting.doubts, left_after=version - 1)
                 return written, refused, False
             given = {"version": version, "first": first, "last": last}
-            for some in _some(self._database.text(_CHANGED, given)):
-                lost = self._write(some)
-                written, refused = written + lines.count(some) - lost, refused + lost
+            with self._doubts.of_writing(version - 1):
+                for some in _some(self._database.text(_CHANGED, given)):
+                    lost = self._write(some)
+                    written, refused = written + lines.count(some) - lost, refused + lost
             self._database.run(_REACHED, {"stage": _STAGE, "version": version})
         if written:
             # Whoever sees that the run ended is to find what it wrote.
             self._series.await_visible(SESSIONS)
+        self._doubts.settle(waiting.doubts)
         return written, refused, True
 
     def _write(self, some: bytes) -> int:
@@ -85,9 +98,9 @@ def _some(pieces: Iterable[bytes]) -> Generator[bytes]:
         yield bytes(held)
 
 
+_TOLD = "SELECT max(version) FROM measure_progress WHERE stage = {stage:String}"
 _VERSIONS = """SELECT version, toUnixTimestamp64Nano(min(started_at)), toUnixTimestamp64Nano(max(started_at))
-FROM session_rows WHERE version > (SELECT max(version) FROM measure_progress WHERE stage = {stage:String})
-GROUP BY version ORDER BY version"""
+FROM session_rows WHERE version > {after:UInt64} GROUP BY version ORDER BY version"""
 _ROW = {
     "started_at": Value("toUnixTimestamp64Nano(started_at)", "time"),
     "session_id": Value("session_id", "plain"),

@@ -124,10 +124,10 @@ def sessions(exporter: SessionExporter) -> Beside:
     """Tell the series store of sessions, as far as they are written now."""
 
     def prepare(more: More) -> Callable[[], Followed]:
-        versions = exporter.waiting()
+        waiting = exporter.waiting()
 
         def export() -> Followed:
-            written, refused, finished = exporter.export(versions, more)
+            written, refused, finished = exporter.export(waiting, more)
             return Followed({"exported": written, "refused": refused}, finished)
 
         return export

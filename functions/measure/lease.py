@@ -187,7 +187,8 @@ class LeasedSeries:
     """A series store into which rows go only while the turn is held. Raises :class:`LeaseLost`.
 
     That store cannot look itself, and who writes a row last is right there: who was halted with rows in hand would put
-    old ones over what another told meanwhile. So before each request it is asked whose turn it is.
+    old ones over what another told meanwhile. So before each request it is asked whose turn it is; and behind it once
+    more, as who is halted in the midst of one has to leave a doubt (:mod:`functions.measure.doubts`).
     """
 
     def __init__(self, series: SeriesStore, lease: Lease) -> None:
@@ -197,11 +198,13 @@ class LeasedSeries:
         """See the port."""
         self._lease.check()
         self._series.write(table, rows)
+        self._lease.check()
 
     def write_lines(self, table: SeriesTable, lines: bytes) -> None:
         """See the port."""
         self._lease.check()
         self._series.write_lines(table, lines)
+        self._lease.check()
 
     def await_visible(self, *tables: SeriesTable) -> None:
         """See the port."""

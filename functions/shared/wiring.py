@@ -311,6 +311,7 @@ def measure_settings() -> "MeasureSettings":
 def measure_service(at_once: bool = False) -> "MeasureService":
     """Measure, for one run: each asks for its turn under an id of its own. ``at_once``: nothing is left to a later."""
     from functions.measure import following
+    from functions.measure.doubts import Doubts
     from functions.measure.exporting import SessionExporter
     from functions.measure.judging.judge import Judge
     from functions.measure.judging.progress import Progress
@@ -327,7 +328,8 @@ def measure_service(at_once: bool = False) -> "MeasureService":
     lease, store = _lease(MEASURE)
     database, series = Leased(store, lease), LeasedSeries(series_store(), lease)
     plan = Plan(definitions())
-    metrics = MetricsUpdater(database, series, plan, time.time_ns)
+    doubts = {name: Doubts(name, database, store) for name in ("metrics", "sessions", "anomalies")}
+    metrics = MetricsUpdater(database, series, plan, time.time_ns, doubts["metrics"])
     again_seconds = 0 if at_once else settings.anomaly_again_seconds
     judge = Judge(
         Progress(database),
@@ -337,6 +339,7 @@ def measure_service(at_once: bool = False) -> "MeasureService":
         time.time_ns,
         settings.anomaly_settle_seconds,
         again_seconds,
+        doubts["anomalies"],
     )
     stitcher = Stitcher(
         database,
@@ -362,7 +365,7 @@ def measure_service(at_once: bool = False) -> "MeasureService":
             "alerts": following.alerts(alert_watch(database)),
             "replays": following.replays(replay_runner(), settings.replay_run_seconds, time.monotonic),
         },
-        beside={"export": following.sessions(SessionExporter(database, series))},
+        beside={"export": following.sessions(SessionExporter(database, series, doubts["sessions"]))},
         clock=time.time_ns,
         new_id=lambda: str(uuid.uuid4()),
     )

@@ -12,6 +12,7 @@ from functions.shared.settings import StoreSettings
 # What the batches compute from the events is computed anew; a turn that somebody has is not to be restored.
 DERIVED = frozenset(
     {
+        "export_doubts",
         "identity_links",
         "judged",
         "measure_leases",

@@ -11,9 +11,11 @@ import pytest
 
 from functions.measure.anomalies import Point, judge
 from functions.measure.anomalies.detector import WARM_UP
+from functions.measure.doubts import Doubts
 from functions.measure.judging.judge import MOST_SERIES, Judge, Judged
 from functions.measure.judging.progress import Progress
 from functions.measure.judging.replay import Replays
+from functions.measure.lease import LeaseLost
 from functions.measure.metrics.definitions import parse
 from functions.measure.metrics.export import group_of
 from functions.measure.metrics.plan import Plan
@@ -21,8 +23,10 @@ from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.adapters.memory_series import MemorySeries
 from functions.shared.domain.series import METRICS, MetricRow
 from functions.shared.errors import StoreUnavailable
+from functions.shared.ports import SeriesStore
 from functions.shared.settings import StoreSettings
 from tests.integration.serve_store import Store, running_store
+from tests.support.halting import Halted
 
 pytestmark = pytest.mark.engines
 
@@ -79,11 +83,12 @@ class World:
 
     def __init__(self, store: Store) -> None:
         self.client = store.client
-        for table in ("metric_states", "metric_progress", "judged"):
+        for table in ("metric_states", "metric_progress", "judged", "export_doubts"):
             store.client.command(f"TRUNCATE TABLE {table}")
         self.database = Mortal(StoreSettings(clickhouse_url=store.url, clickhouse_database=store.database))
         self.series = MemorySeries()
         self.replays = Replays()
+        self.doubts = Doubts("anomalies", self.database, self.database)
         self.now = START
         self._batch = count(1)
 
@@ -109,10 +114,14 @@ class World:
         self.client.insert("metric_progress", [["exported", batch]], ["stage", "batch"])
 
     def judge(
-        self, more: Callable[[], bool] = lambda: True, replays: Replays | None = None, again_seconds: int = 0
+        self,
+        more: Callable[[], bool] = lambda: True,
+        replays: Replays | None = None,
+        again_seconds: int = 0,
+        series: SeriesStore | None = None,
     ) -> Judged:
-        progress = Progress(self.database)
-        judge = Judge(progress, self.series, PLAN, replays or self.replays, lambda: self.now, 120, again_seconds)
+        progress, series, replays = Progress(self.database), series or self.series, replays or self.replays
+        judge = Judge(progress, series, PLAN, replays, lambda: self.now, 120, again_seconds, self.doubts)
         return judge.run(more)
 
     def told(self) -> dict[tuple[Any, ...], tuple[Any, ...]]:
@@ -308,6 +317,26 @@ def _copied(series: MemorySeries) -> MemorySeries:
         METRICS, [MetricRow._make(row) for row in series.query(f"SELECT {', '.join(METRICS.columns)} FROM metrics")]
     )
     return copy
+
+
+def test_what_somebody_told_who_had_lost_the_turn_meanwhile_is_judged_once_more(store: Store) -> None:
+    world, values = World(store), traffic(11, 400)
+    world.put(values)
+    world.now = START + 350 * HOUR
+    world.judge()
+
+    def meanwhile() -> None:
+        world.put({START + 380 * HOUR: 5_000.0})
+        world.judge()
+        assert 380 in world.odd()
+
+    world.now = START + 400 * HOUR
+    with pytest.raises(LeaseLost):
+        world.judge(series=Halted(world.series, meanwhile))
+    assert 380 not in world.odd()
+    world.judge()
+    assert 380 in world.odd()
+    assert (world.judge().windows, world.doubts.known()) == (0, [])
 
 
 def test_while_the_series_store_is_away_it_waits(store: Store) -> None:

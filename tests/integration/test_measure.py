@@ -25,6 +25,7 @@ from functions.measure.standing import standing
 from functions.measure.stitching.stitcher import Step, Stitcher
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.adapters.memory_series import MemorySeries
+from functions.shared.domain.series import SeriesTable
 from functions.shared.errors import QueueUnavailable, StoreUnavailable
 from functions.shared.ports import Depth
 from schemas.rows import Delivery
@@ -205,6 +206,38 @@ def test_who_was_halted_with_sessions_in_hand_tells_the_series_store_nothing_old
     assert stitched_rows(series)[0] == set(batches.sessions())
 
 
+def test_who_was_halted_while_it_told_of_sessions_has_them_told_once_more(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its request was under way when another took the turn, and ends when that one has told of what is newer."""
+    series, leases, told = MemorySeries(), list[Lease](), list[Any]()
+    write, acquire = MemorySeries.write_lines, Lease.acquire
+    batches.record([event(random.Random(n), NOW - n * SECOND, anonymous_id="d9") for n in range(5)])
+
+    def known(lease: Lease, wait_seconds: float = 0.0) -> bool:
+        leases.append(lease)
+        return acquire(lease, wait_seconds)
+
+    def halted(store: MemorySeries, table: SeriesTable, lines: bytes) -> None:
+        if len(leases) == 1:
+            leases[0].fall_silent()
+            batches.record([event(random.Random(77), NOW + SECOND, anonymous_id="d9")])
+            assert batches.service(series).run(60, 60).state == "done"
+            told.extend(series.query(_COUNTED))
+        write(store, table, lines)
+
+    monkeypatch.setattr(Lease, "acquire", known)
+    monkeypatch.setattr(MemorySeries, "write_lines", halted)
+    with pytest.raises(LeaseLost):
+        batches.service(series).run(60)
+    assert told
+    assert series.query(_COUNTED) != told
+    assert batches.service(series).run(60, 60).counts["exported"] == 1
+    assert series.query(_COUNTED) == told
+    assert batches.service(series).run(60).counts["exported"] == 0
+
+
+_COUNTED = "SELECT session_id, event_count, state FROM sessions"
 _TOLD = "SELECT session_id, visitor, state FROM sessions"
 
 

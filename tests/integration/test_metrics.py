@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from functions.measure.doubts import Doubts
+from functions.measure.lease import LeaseLost
 from functions.measure.metrics import definitions
 from functions.measure.metrics.names import MOST_NAMES
 from functions.measure.metrics.plan import Plan
@@ -19,6 +21,7 @@ from functions.shared.adapters.memory_series import MemorySeries
 from functions.shared.errors import StoreUnavailable
 from functions.shared.settings import StoreSettings
 from tests.integration.serve_store import Store, running_store
+from tests.support.halting import Halted
 from tests.support.reference_metrics import metrics
 from tests.support.stitched import SECOND, Event, Stitched, random_events, sessions_of
 
@@ -42,17 +45,18 @@ class World:
     def __init__(self, store: Store) -> None:
         self.stitched = Stitched(store.client)
         states = ("metric_states", "metric_touched", "metric_progress", "measure_progress", "visitor_first_rows")
-        for table in (*states, "tracked_event_names"):
+        for table in (*states, "tracked_event_names", "export_doubts"):
             store.client.command(f"TRUNCATE TABLE {table}")
         self.client = store.client
         self.series = MemorySeries()
         self.database = Interrupted(StoreSettings(clickhouse_url=store.url, clickhouse_database=store.database))
         self.clock = count(1).__next__
+        self.doubts = Doubts("metrics", self.database, self.database)
         self.measured_by(PLAN)
 
     def measured_by(self, plan: Plan) -> None:
         """Let other definitions hold from here on."""
-        self.updater = MetricsUpdater(self.database, self.series, plan, self.clock)
+        self.updater = MetricsUpdater(self.database, self.series, plan, self.clock, self.doubts)
 
     def change(self, before: Sequence[Event], after: Sequence[Event], exactly: bool = False) -> None:
         """Let the events be others, and update what that touches. ``exactly``: by what each change concerns."""
@@ -202,7 +206,7 @@ def test_a_clock_set_back_after_a_death_leaves_no_state_of_the_dead(store: Store
     events = [Event(**{**vars(one), **alike}) for one in random_events(7, 60, SINCE, 1_200)]
     events.sort(key=lambda one: one.order)
     world, clock = World(store), [1_000]
-    world.updater = MetricsUpdater(world.database, world.series, PLAN, lambda: clock[0])
+    world.updater = MetricsUpdater(world.database, world.series, PLAN, lambda: clock[0], world.doubts)
     world.change([], events[:40])
     world.stitched.put(events[:50])
     world.updater.note(touched(events[:40], events[:50]))
@@ -294,6 +298,27 @@ def test_while_the_series_store_is_away_the_batch_waits_and_loses_nothing(store:
     world.series.available = True
     assert world.updater.update().exported > 0
     agree(world, events)
+
+
+def test_what_somebody_told_who_had_lost_the_turn_meanwhile_is_told_once_more(store: Store) -> None:
+    world, events = World(store), random_events(18, 60, SINCE, 1_200)
+    world.change([], events[:40])
+
+    def meanwhile() -> None:
+        world.change(events[:50], events)
+        agree(world, events)
+
+    world.stitched.put(events[:50])
+    halted = Halted(world.series, meanwhile)
+    with pytest.raises(LeaseLost):
+        MetricsUpdater(world.database, halted, PLAN, world.clock, world.doubts).update(
+            touched(events[:40], events[:50])
+        )
+    with pytest.raises(AssertionError):
+        agree(world, events)
+    assert world.updater.export() > 0
+    agree(world, events)
+    assert (world.updater.export(), world.doubts.known()) == (0, [])
 
 
 def test_test_events_are_kept_apart(store: Store) -> None:

@@ -12,6 +12,7 @@ import clickhouse_connect
 from functions.enrich.recording import Recorder
 from functions.measure import following
 from functions.measure.database import Database
+from functions.measure.doubts import Doubts
 from functions.measure.exporting import SessionExporter
 from functions.measure.lease import Lease, Leased, LeasedSeries, comment
 from functions.measure.service import MeasureService, Merges
@@ -110,13 +111,14 @@ class Batches:
         lease = Lease(store, lease_id, time.time_ns, time.sleep, 5.0)
         database = Leased(store, lease)
         stitcher = Stitcher(database, lease, lambda sql, given: None, Rule(), step_events)
+        exporter = SessionExporter(database, LeasedSeries(series, lease), Doubts("sessions", database, store))
         return MeasureService(
             database,
             lease,
             stitcher,
             merges=Merges(nothing, nothing),
             following={},
-            beside={"export": following.sessions(SessionExporter(database, LeasedSeries(series, lease)))},
+            beside={"export": following.sessions(exporter)},
             clock=time.time_ns,
             new_id=lambda: str(uuid.uuid4()),
         )

@@ -5,12 +5,13 @@ what is computed anew, so that whatever is done twice changes nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from functions.measure.anomalies import Judgement
+from functions.measure.doubts import Doubt, Doubts, earliest
 from functions.measure.judging import questions
 from functions.measure.judging.progress import Progress, Reached, Unit, units
 from functions.measure.judging.questions import Stored
@@ -43,6 +44,7 @@ class _Task(NamedTuple):
     before: int
     until: int
     changed: Mapping[str, int]
+    doubted: bool = False
 
 
 class Judge:
@@ -61,7 +63,9 @@ class Judge:
         clock: Callable[[], int],
         settle_seconds: int,
         again_seconds: int,
+        doubts: Doubts,
     ) -> None:
+        self._doubts = doubts
         self._progress, self._series, self._replays = progress, series, replays
         self._units = units(plan)
         self._clock, self._settle, self._again = clock, settle_seconds * SECOND, again_seconds * SECOND
@@ -78,28 +82,40 @@ class Judge:
         batch = self._progress.exported()
         if not batch:
             return Judged(0, 0, True)
-        now = self._clock() - self._settle
-        tasks = self._tasks(batch, now)
+        now, doubts = self._clock() - self._settle, self._doubts.known()
+        tasks = self._tasks(batch, now, doubts)
         # What has to be judged again is noted first: should this run die, the next one does it.
         self._progress.reach({t.unit: Reached(batch, t.start) for t in tasks if t.start < t.before}, self._clock())
-        newest = {interval: self._progress.newest(interval) for interval in {t.unit.interval for t in tasks}}
         done: dict[Unit, Reached] = {}
-        finished = True
-        for task in tasks:
-            until = self._work(task, newest[task.unit.interval], now, more) if more() else task.start
-            if until > task.start or until == task.until:
-                done[task.unit] = Reached(batch, until)
-            finished = finished and until == task.until
-        self._flush()
+        with self._doubts.of_writing(min((task.start for task in tasks), default=0)):
+            finished = self._work_all(tasks, batch, now, more, done)
         if self._windows:
             # Whoever sees how far it came is to find what was written.
             self._series.await_visible(ANOMALIES)
         self._progress.reach(done, self._clock())
+        self._doubts.settle(doubts)
         return Judged(self._windows, self._anomalies, finished)
 
-    def _tasks(self, batch: int, now: int) -> list[_Task]:
-        """What there is to do: each unit of which something changed, or a window became complete."""
-        reached = self._progress.reached()
+    def _work_all(
+        self, tasks: Sequence[_Task], batch: int, now: int, more: Callable[[], bool], done: dict[Unit, Reached]
+    ) -> bool:
+        """Judge and write, and note in ``done`` how far that came. Returns whether it was all."""
+        newest = {interval: self._progress.newest(interval) for interval in {t.unit.interval for t in tasks}}
+        finished = True
+        for task in tasks:
+            until = self._work(task, newest[task.unit.interval], now, more) if more() else task.start
+            if until > task.start or until == task.until or task.doubted:
+                done[task.unit] = Reached(batch, until)
+            finished = finished and until == task.until
+        self._flush()
+        return finished
+
+    def _tasks(self, batch: int, now: int, doubts: Sequence[Doubt]) -> list[_Task]:
+        """What there is to do: each unit of which something changed, or a window became complete, or is doubted."""
+        reached = {
+            name: before._replace(until=earliest(doubts, before.until), at=0) if doubts else before
+            for name, before in self._progress.reached().items()
+        }
         known = {unit: reached.get((unit.name, unit.interval)) for unit in self._units}
         known = {unit: before for unit, before in known.items() if self._is_due(unit, before, now)}
         by_batch: dict[int, list[Unit]] = defaultdict(list)
@@ -111,7 +127,8 @@ class Judge:
                 found.append(self._task(unit, known[unit], changed, now))
             if after >= batch:
                 found += [self._task(unit, known[unit], {}, now) for unit in some]
-        return [task for task in found if task.start < task.until or known[task.unit] is None or task.changed]
+        wanted = [task for task in found if task.start < task.until or known[task.unit] is None or task.changed]
+        return [task._replace(doubted=bool(doubts)) for task in wanted]
 
     def _is_due(self, unit: Unit, before: Reached | None, now: int) -> bool:
         """Whether a window is complete that was not, or changes have waited long enough."""

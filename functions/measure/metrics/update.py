@@ -10,6 +10,7 @@ from itertools import islice
 from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
+from functions.measure.doubts import Doubts, earliest
 from functions.measure.metrics import compile as sql
 from functions.measure.metrics import firsts, names
 from functions.measure.metrics.definitions import IntervalName
@@ -86,9 +87,11 @@ class Report(NamedTuple):
 class MetricsUpdater:
     """Not to be run twice at once; the caller takes turns."""
 
-    def __init__(self, database: Database, series: SeriesStore, plan: Plan, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, series: SeriesStore, plan: Plan, clock: Callable[[], int], doubts: Doubts
+    ) -> None:
         self._database = database
-        self._series = series
+        self._series, self._doubts = series, doubts
         self._plan = plan
         self._clock = clock
         # A change may be noted by one thread while another merges those before: its number is above theirs.
@@ -225,26 +228,33 @@ class MetricsUpdater:
 
     def export(self) -> int:
         """Write what changed to the time-series store; what an export before could not is still there to be written."""
-        merged, exported = self._reached("merged"), self._reached("exported")
-        if merged <= exported:
+        merged, exported, doubts = self._reached("merged"), self._reached("exported"), self._doubts.known()
+        if merged <= exported and not doubts:
             return 0
-        exporter = Exporter(self._plan, self._clock())
-        bounds = self._one(
-            "SELECT toInt64(toUnixTimestamp(min(window))), toInt64(toUnixTimestamp(max(window))), count()"
-            " FROM metric_states WHERE version > {after:UInt64}",
-            {"after": exported},
-        )
-        written = 0
-        if bounds[2]:
-            given = {"since": bounds[0], "until": bounds[1] + 1, "after": exported}
-            groups = self._database.rows(sql.changed_groups(), given)
-            for some in _some(exporter.rows(groups)):
-                self._series.write(METRICS, some)
-                written += len(some)
+        after = earliest(doubts, exported)
+        with self._doubts.of_writing(after):
+            written = self._export(after)
         if written:
             # Whoever sees that this batch was exported is to find what it wrote.
             self._series.await_visible(METRICS)
         self._reach("exported", merged)
+        self._doubts.settle(doubts)
+        return written
+
+    def _export(self, after: int) -> int:
+        """Write what changed after a batch: how many rows."""
+        exporter = Exporter(self._plan, self._clock())
+        first, last, changed = self._one(
+            "SELECT toInt64(toUnixTimestamp(min(window))), toInt64(toUnixTimestamp(max(window))), count()"
+            " FROM metric_states WHERE version > {after:UInt64}",
+            {"after": after},
+        )
+        written = 0
+        if changed:
+            given = {"since": first, "until": last + 1, "after": after}
+            for some in _some(exporter.rows(self._database.rows(sql.changed_groups(), given))):
+                self._series.write(METRICS, some)
+                written += len(some)
         return written
 
     def tidy(self, keep: int = _KEPT_ROWS) -> None:

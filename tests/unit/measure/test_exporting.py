@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from functions.measure import exporting
-from functions.measure.exporting import SessionExporter, Version
+from functions.measure.doubts import Doubts
+from functions.measure.exporting import SessionExporter, Version, Waiting
 from functions.shared.adapters.memory_series import MemorySeries
 from functions.shared.domain import lines
 from functions.shared.errors import StoreUnavailable
@@ -35,7 +36,8 @@ def row(number: int, count: str = "3i") -> bytes:
 
 
 def export(database: Pieces, series: MemorySeries) -> tuple[int, int, bool]:
-    return SessionExporter(database, series).export([Version(7, 0, 1)], lambda: True)
+    exporter = SessionExporter(database, series, Doubts("sessions", database, database))
+    return exporter.export(Waiting([Version(7, 0, 1)]), lambda: True)
 
 
 @pytest.mark.parametrize("at_a_time", [1, 40, 10_000])
