@@ -4,9 +4,9 @@ import pytest
 from questdb.ingress import Sender
 
 from functions.shared.adapters.questdb_series import QuestDbSeries
-from functions.shared.adapters.questdb_writer import Writer, _configuration
+from functions.shared.adapters.questdb_writer import Writer, _configuration, _refusal
 from functions.shared.domain.series import METRICS
-from functions.shared.errors import Misconfigured, StoreUnavailable
+from functions.shared.errors import Misconfigured, StoreRefused, StoreUnavailable
 from functions.shared.settings import SeriesSettings, load
 from tests.contract.test_series_contract import metric
 from tests.support.nats import free_port
@@ -49,6 +49,13 @@ def test_nobody_there_is_an_outage_at_once() -> None:
     for call in (store.ping, lambda: store.write(METRICS, [metric("a")]), lambda: store.await_visible(METRICS)):
         with pytest.raises(StoreUnavailable, match="QuestDB does not answer queries"):
             call()
+
+
+@pytest.mark.parametrize(("status", "kind"), [(413, StoreRefused), (502, StoreUnavailable), (401, StoreUnavailable)])
+def test_what_a_proxy_finds_too_large_is_refused_and_can_be_tried_with_fewer_rows(
+    status: int, kind: type[Exception]
+) -> None:
+    assert isinstance(_refusal(METRICS, status, "<html>"), kind)
 
 
 @pytest.mark.parametrize("url", ["q.test:9000", "ws://q.test", "http://q.test;user=x", "http://"])

@@ -15,7 +15,7 @@ from functions.measure.lease import LeaseLost
 from functions.measure.metrics import definitions
 from functions.measure.metrics.names import MOST_NAMES
 from functions.measure.metrics.plan import Plan
-from functions.measure.metrics.update import Changed, MetricsUpdater
+from functions.measure.metrics.update import Changed, MetricsUpdater, Report
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.adapters.memory_series import MemorySeries
 from functions.shared.errors import StoreUnavailable
@@ -62,6 +62,11 @@ class World:
         """Let the events be others, and update what that touches. ``exactly``: by what each change concerns."""
         self.stitched.put(after)
         self.updater.update((concerned if exactly else touched)(before, after))
+
+    def rebuild(self, since: int, until: int) -> Report:
+        """Compute a range anew, as stitching it notes it."""
+        blocks = "SELECT toUInt32({first:UInt32} + 600 * number), 'all' FROM numbers({blocks:UInt32})"
+        return self.updater.update(Changed(blocks, {"first": since, "blocks": -(-(until - since) // 600)}))
 
     def values(self) -> dict[Any, float]:
         """What readers find."""
@@ -130,7 +135,7 @@ def agree(world: World, events: Sequence[Event]) -> None:
 def test_a_rebuild_is_what_a_plain_computation_says(store: Store) -> None:
     world, events = World(store), random_events(1, 400, SINCE, 2 * DAY)
     world.stitched.put(events)
-    world.updater.rebuild(SINCE, SINCE + 2 * DAY)
+    world.rebuild(SINCE, SINCE + 2 * DAY)
     agree(world, events)
 
 
@@ -164,7 +169,7 @@ def test_a_rebuild_of_what_stands_changes_nothing(store: Store, exactly: bool) -
     world.change([], events[:100], exactly)
     world.change(events[:100], events[:150], exactly)
     world.change(events[:150], events, exactly)
-    again = world.updater.rebuild(SINCE, SINCE + DAY)
+    again = world.rebuild(SINCE, SINCE + DAY)
     assert (again.groups, again.exported) == (0, 0)
 
 
@@ -254,7 +259,7 @@ def test_what_was_measured_by_other_definitions_is_measured_anew_where_something
     world.measured_by(PLAN)
     world.change(events[:80], events[:100], exactly=True)
     world.change(events[:100], events, exactly=True)
-    world.updater.rebuild(SINCE, SINCE + DAY)
+    world.rebuild(SINCE, SINCE + DAY)
     # What no definition names any more nobody asks for.
     found = {key: value for key, value in world.values().items() if key[0] != "views"}
     assert found == pytest.approx(metrics(events, sessions_of(events)), rel=1e-12)
@@ -269,7 +274,7 @@ def test_a_block_that_other_definitions_had_measured_is_read_and_not_added_to(st
     apart = random_events(20, 10, SINCE + 7_200, 500)
     world.change(events[:40], [*events[:40], *apart], exactly=True)
     world.change([*events[:40], *apart], [*events, *apart], exactly=True)
-    world.updater.rebuild(SINCE + 7_200, SINCE + 10_800)
+    world.rebuild(SINCE + 7_200, SINCE + 10_800)
     found = {key: value for key, value in world.values().items() if key[:2] == ("errors_share", "1m")}
     wanted = metrics([*events, *apart], sessions_of([*events, *apart]))
     assert found == pytest.approx({key: value for key, value in wanted.items() if key[:2] == ("errors_share", "1m")})
@@ -325,7 +330,7 @@ def test_test_events_are_kept_apart(store: Store) -> None:
     world = World(store)
     events = [Event(**{**vars(one), "environment": "test"}) for one in random_events(11, 20, SINCE, DAY)]
     world.stitched.put(events)
-    world.updater.rebuild(SINCE, SINCE + DAY)
+    world.rebuild(SINCE, SINCE + DAY)
     assert {dict(tags)["environment"] for _, _, _, tags in world.values()} == {"test"}
     agree(world, events)
 
@@ -343,5 +348,89 @@ def test_names_beyond_the_first_are_counted_together_and_a_rebuild_says_the_same
     assert len(named) == MOST_NAMES + 1
     assert named["often"] == 10
     assert sum(named.values()) == len(events)
-    again = world.updater.rebuild(SINCE, SINCE + DAY)
+    again = world.rebuild(SINCE, SINCE + DAY)
     assert (again.groups, again.exported) == (0, 0)
+
+
+OWN = """
+[metrics.pages]
+about = "An operator's own."
+kind = "unique"
+source = "visits"
+property = "page_path"
+intervals = ["1h"]
+dimensions = ["country+platform", "platform"]
+
+[metrics.names]
+about = "An operator's own."
+kind = "unique"
+source = "visits"
+property = "event_name"
+filter = { country = { exists = true } }
+intervals = ["1m", "1d"]
+dimensions = ["country"]
+minute_dimensions = ["platform"]
+
+[metrics.seen]
+about = "An operator's own."
+kind = "count"
+source = "visits"
+intervals = ["1m", "1h"]
+dimensions = ["device_type"]
+minute_dimensions = ["platform", "country+platform"]
+
+[metrics.typical_lag]
+about = "An operator's own."
+kind = "quantile"
+source = "events"
+property = "ingestion_lag_ms"
+level = 0.5
+intervals = ["1m", "1d"]
+dimensions = ["platform"]
+"""
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_definitions_of_an_operator_are_measured_by_their_own_groupings(store: Store, at_once: bool) -> None:
+    world, events = World(store), random_events(21, 150, SINCE, 3 * 3_600)
+    world.measured_by(Plan(definitions.parse(OWN)))
+    if at_once:
+        world.stitched.put(events)
+        world.rebuild(SINCE, SINCE + DAY)
+    else:
+        for before, after in ((0, 60), (60, 110), (110, 150)):
+            world.change(events[:before], events[:after], exactly=True)
+    people = [one for one in events if not one.is_bot]
+
+    def by(interval: str, *cuts: str) -> dict[str, Sequence[str]]:
+        return {interval: ("", *cuts)}
+
+    def distinct(name: str) -> Callable[[list[Event]], float]:
+        return lambda some: len({getattr(one, name) for one in some})
+
+    def middle(some: list[Event]) -> float:
+        return sorted(one.lag_ms for one in some)[(len(some) + 1) // 2 - 1]
+
+    known = [one for one in people if one.country]
+    told = [
+        ("pages", people, distinct("page_path"), by("1h", "country+platform", "platform")),
+        ("names", known, distinct("event_name"), by("1m", "platform") | by("1d", "country")),
+        ("seen", people, len, by("1m", "platform", "country+platform") | by("1h", "device_type")),
+        ("typical_lag", people, middle, by("1m") | by("1d", "platform")),
+    ]
+    wanted = {key: value for one in told for key, value in plainly(*one)}
+    assert world.values() == pytest.approx(wanted)
+
+
+def plainly(
+    name: str, events: Sequence[Event], value: Callable[[list[Event]], float], cuts: dict[str, Sequence[str]]
+) -> Iterator[tuple[Any, float]]:
+    """The values of a metric, one group after the other."""
+    for interval, cut in ((interval, cut) for interval, some in cuts.items() for cut in some):
+        groups: dict[Any, list[Event]] = {}
+        for event in events:
+            start = event.at - event.at % ({"1m": 60, "1h": 3_600, "1d": DAY}[interval] * SECOND)
+            tags = {one: getattr(event, one) or "unknown" for one in cut.split("+") if one}
+            group = (start, tuple(sorted({"environment": event.environment, **tags}.items())))
+            groups.setdefault(group, []).append(event)
+        yield from (((name, interval, *group), value(some)) for group, some in groups.items())

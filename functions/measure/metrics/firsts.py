@@ -5,9 +5,8 @@ from typing import Literal
 
 from functions.measure.metrics.compile import touched
 
-# Which sessions are looked at: those of which newer rows tell, those that begin in what is touched, or all that
-# somebody ever had of whom one does.
-Sight = Literal["told", "touched", "whole"]
+# Which sessions are looked at: those of which newer rows tell, or all that begin in what is touched.
+Sight = Literal["told", "touched"]
 
 _VALUES = "started_at, platform, country, device_type"
 # Sessions of a visitor do not overlap, so no two begin at once.
@@ -34,9 +33,8 @@ def compare(sight: Sight) -> str:
     else:
         lost = _TOUCHED
         concerned += f" UNION DISTINCT SELECT visitor_hash FROM visitor_first_rows PREWHERE {_TOUCHED}"
-    looked_at = f"visitor_hash IN ({concerned})" if sight == "whole" else within
     here = (
-        f"SELECT environment, visitor, {_FIRST} AS here, true AS is_here FROM session_rows FINAL PREWHERE {looked_at}"
+        f"SELECT environment, visitor, {_FIRST} AS here, true AS is_here FROM session_rows FINAL PREWHERE {within}"
         " WHERE state = 'live' AND NOT is_bot GROUP BY environment, visitor"
     )
     known = (
@@ -55,19 +53,17 @@ def count_lost() -> str:
     return f"SELECT count() FROM first_compared WHERE {_LOST}"
 
 
-def keep(sight: Sight, lost: bool) -> str:
+def keep(search: bool) -> str:
     """Keep those of the compared that are others now, each with where it was before; or that there is none any more.
 
     A first session outside of what is touched still stands. One that is no more where it was, and none is before it,
-    makes all sessions of its visitor be looked at, where there is one (``lost``). `before` grows until a batch is
+    makes all sessions of its visitor be looked at: where there is one, ``search``. `before` grows until a batch is
     merged, so that nothing of one that died is forgotten.
     Parameters: since, until, after, batch.
     """
     now = "if(is_stood AND (NOT is_here OR stood.1 < here.1), (true, stood), (is_here, here))"
     compared = "first_compared"
-    if sight == "whole":
-        now = "(is_here, here)"
-    elif lost:
+    if search:
         # A session's visitor is the same in all of its versions.
         others = (
             f"SELECT environment, visitor, {_FIRST} AS other, true AS is_other FROM session_rows FINAL PREWHERE"
@@ -87,17 +83,15 @@ def keep(sight: Sight, lost: bool) -> str:
     )
 
 
-def note_blocks(whole: bool) -> str:
+def note_blocks() -> str:
     """Note the blocks in which a first session came or went since the last batch merged.
 
-    But for ``whole``, what is before all that was noted stays so: it is beyond the horizon, or the range of a rebuild.
+    What is before all that was noted stays so: it is beyond the horizon, or before what is computed anew.
     Parameters: since, after, batch.
     """
-    within = "" if whole else " WHERE block >= toDateTime({since:Int64}, 'UTC')"
     moments = "arrayPushBack(before, toDateTime(started_at, 'UTC'))"
     return (
         "INSERT INTO metric_touched (batch, block, concerns) SELECT {batch:UInt64}, block, 'firsts' FROM"
         f" (SELECT DISTINCT toStartOfTenMinutes(arrayJoin({moments})) AS block"
-        " FROM visitor_first_rows WHERE version > {after:UInt64})"
-        f"{within}"
+        " FROM visitor_first_rows WHERE version > {after:UInt64}) WHERE block >= toDateTime({since:Int64}, 'UTC')"
     )

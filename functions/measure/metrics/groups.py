@@ -75,19 +75,19 @@ def _grouped(slot: Slot, chosen: str) -> str:
     first = {**{f"s{place}": one.first for place, one in enumerate(sums)}, **{one.name: one.first for one in states}}
     lots = f"SELECT {', '.join(alike)}, {_named(first)} FROM ({rows}) GROUP BY {', '.join(alike)}"
     merged = {**{f"s{place}": one.merged for place, one in enumerate(sums)}, **{one.name: one.merged for one in states}}
-    finest = ", ".join(_group(place, *cuts[place - 1]) for place in coarser(cuts))
-    groups = (
+    finest = ", ".join(_group(place, *cuts[place - 1]) for place in carried(cuts))
+    few = (
         f"SELECT e, part.1 AS place, part.2 AS began, part.3 AS told, {_named(merged)} FROM ({lots})"
         f" ARRAY JOIN [{finest}] AS part GROUP BY e, place, began, told"
     )
     then = ", ".join([_map_of(sums), *(f"{one.then} AS {one.name}" for one in states)])
     return (
-        f"SELECT e, part.1 AS p, part.2 AS w, part.3 AS t, {then} FROM ({groups})"
+        f"SELECT e, part.1 AS p, part.2 AS w, part.3 AS t, {then} FROM ({few})"
         f" ARRAY JOIN {_of_groups(cuts)} AS part GROUP BY e, p, w, t"
     )
 
 
-def coarser(cuts: Sequence[tuple[str, Cut]]) -> dict[int, list[int]]:
+def carried(cuts: Sequence[tuple[str, Cut]]) -> dict[int, list[int]]:
     """The groupings that rows are needed for, by place, each with those that its groups are enough for: itself, the
     same by longer windows, and everything. Places count from one.
     """
@@ -106,7 +106,7 @@ def _of_groups(cuts: Sequence[tuple[str, Cut]]) -> str:
         began = "began" if cuts[finer - 1][0] == cuts[place - 1][0] else f"{START[cuts[place - 1][0]]}(began)"
         return f"(toUInt16({place}), {began}, {'told' if cuts[place - 1][1] else literal('')})"
 
-    several = {finer: places for finer, places in coarser(cuts).items() if len(places) > 1}
+    several = {finer: places for finer, places in carried(cuts).items() if len(places) > 1}
     itself = "[(place, began, told)]"
     if not several:
         return itself
@@ -186,7 +186,7 @@ def _states(slot: Slot, inputs: _Inputs) -> list[_Measure]:
         cuts = slot.cuts()
         places = {place for place, cut in enumerate(cuts, 1) if cut in slot.unique_cuts}
         # A set grows with what is counted, so none is kept of groups of which nobody asks for it.
-        needed = {finer for finer, given in coarser(cuts).items() if not places.isdisjoint(given)}
+        needed = {finer for finer, given in carried(cuts).items() if not places.isdisjoint(given)}
         kind = STATES[slot.set_column]
         merged, then = (kind.merged_if(f"part.1 IN ({', '.join(map(str, sorted(of)))})") for of in (needed, places))
         found.append(_Measure(kind.name, kind.of_rows.format(f"{once}, {condition}"), merged, then))

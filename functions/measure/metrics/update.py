@@ -20,8 +20,7 @@ from functions.measure.metrics.sources import SourceName
 from functions.shared.domain.series import METRICS, MetricRow
 from functions.shared.ports import SeriesStore
 
-_DAY = 86_400
-_HOUR = 3_600
+_HOUR, _DAY = 3_600, 86_400
 _ROWS_AT_A_TIME = 20_000
 _KEPT_ROWS = 20_000
 _MUCH = """SELECT (SELECT count() FROM metric_touched WHERE batch <= {merged:UInt64}),
@@ -109,18 +108,6 @@ class MetricsUpdater:
         blocks, groups = self.merge()
         return Report(blocks, groups, self.export())
 
-    def rebuild(self, since: int, until: int, step_seconds: int = _DAY) -> Report:
-        """Compute a range of seconds anew, some at a time, whole blocks of it."""
-        blocks = groups = 0
-        for start in range(since - since % BLOCK_SECONDS, until, step_seconds):
-            end = min(start + step_seconds, until)
-            within = "SELECT {first:UInt32} + {length:UInt32} * number, 'all' FROM numbers({count:UInt32})"
-            count = -(-(end - start) // BLOCK_SECONDS)
-            self.note(Changed(within, {"first": start, "length": BLOCK_SECONDS, "count": count}))
-            done = self.merge(whole=True)
-            blocks, groups = blocks + done[0], groups + done[1]
-        return Report(blocks, groups, self.export())
-
     def note(self, changed: Changed) -> None:
         """Note the blocks of ten minutes in which something changed: they are remembered until they are computed."""
         with self._numbering:
@@ -131,11 +118,8 @@ class MetricsUpdater:
         with self._numbering:
             return Merge(self._next_batch(), int(self._one(_STITCHED, {})[0]))
 
-    def merge(self, merge: Merge | None = None, whole: bool = False) -> tuple[int, int]:
-        """Compute the noted blocks, their hours and days. Returns how many blocks, and how many states changed.
-
-        ``whole`` believes nothing that was known of visitors before.
-        """
+    def merge(self, merge: Merge | None = None) -> tuple[int, int]:
+        """Compute the noted blocks, their hours and days. Returns how many blocks, and how many states changed."""
         arrived = self._arrived
         batch, stitched = merge or self.begin()
         after, compared, told, begun, plan, planned = self._one(_MERGED, {"batch": batch})
@@ -147,7 +131,7 @@ class MetricsUpdater:
         blocks, bounds = self._touched(given)
         if blocks:
             self._reach("begun", batch)
-            self._compute(whole, bool(told), adds, {**given, **bounds}, arrived)
+            self._compute(bool(told), adds, {**given, **bounds}, arrived)
         groups = self._merge_up(after, batch)
         if blocks or groups:
             self._reach("merged", batch, stitched, planned)
@@ -170,7 +154,7 @@ class MetricsUpdater:
         with self._naming:
             self._database.run(names.track(), given)
 
-    def _compute(self, whole: bool, told: bool, adds: bool, given: Mapping[str, Any], arrived: int) -> None:
+    def _compute(self, told: bool, adds: bool, given: Mapping[str, Any], arrived: int) -> None:
         """The noted blocks, slot by slot; beside them the first sessions, and what is computed from these."""
 
         def run(statements: Iterable[str], **changed: int) -> None:
@@ -178,10 +162,9 @@ class MetricsUpdater:
                 self._database.run(statement, {**given, **changed})
 
         def run_firsts() -> None:
-            sight: firsts.Sight = "whole" if whole else "told" if told else "touched"
-            run([firsts.compare(sight)])
-            lost = not whole and bool(self._one(firsts.count_lost(), {})[0])
-            run([firsts.keep(sight, lost), firsts.note_blocks(whole)])
+            run([firsts.compare("told" if told else "touched")])
+            lost = bool(self._one(firsts.count_lost(), {})[0])
+            run([firsts.keep(search=lost), firsts.note_blocks()])
             run(self._statements("firsts"), **self._touched({**given, "batch": given["batch"] + 1})[1])
 
         pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="metrics")

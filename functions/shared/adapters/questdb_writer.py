@@ -154,6 +154,9 @@ def _refusal(table: SeriesTable, status: int, said: str) -> StoreRefused | Store
         code = ""
     if status == HTTPStatus.BAD_REQUEST and code == "invalid" and "does not exist" not in said:
         return _refused(table, said)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        # Of a proxy before it; with fewer rows it may let them through.
+        return StoreRefused(f"{table.name}: a request of this size is not let through")
     return StoreUnavailable(f"QuestDB did not take rows of {table.name}: {status}")
 
 
