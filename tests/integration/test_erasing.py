@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from functions.enrich import wiring as enrich_wiring
+from functions.measure import wiring as measure_wiring
+from functions.measure.erasing import wiring as erasing_wiring
 from functions.measure.erasing.erasures import Erasure
 from functions.measure.identities import Identities
+from functions.measure.replays import wiring as replays_wiring
 from functions.measure.replays.request import Filter, Request
-from functions.shared import wiring
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.domain import ids
 from functions.shared.errors import StoreUnavailable
@@ -38,13 +41,13 @@ ADA, DEVICE = "ada.lovelace@example.com", "ada-tablet-0042"
 @pytest.fixture(scope="module")
 def module_whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     with running(tmp_path_factory.mktemp("erasing")) as whole:
-        wiring.erasures.cache_clear()
+        erasing_wiring.erasures.cache_clear()
         # As fast as it can be: what is waited for is the same.
         tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
         for row in whole.batches.rows(tables):
             whole.batches.client.command(f"ALTER TABLE {row['name']} MODIFY SETTING {_AT_ONCE}")
         yield whole
-        wiring.erasures.cache_clear()
+        erasing_wiring.erasures.cache_clear()
 
 
 @pytest.fixture
@@ -54,8 +57,8 @@ def whole(module_whole: Whole) -> Whole:
 
 
 def erase(user: str, anonymous_ids: tuple[str, ...] = ()) -> dict[str, Any]:
-    erasures = wiring.erasures()
-    done = wiring.eraser(600, 60).carry_out(erasures.ask(user, anonymous_ids))
+    erasures = erasing_wiring.erasures()
+    done = erasing_wiring.eraser(600, 60).carry_out(erasures.ask(user, anonymous_ids))
     return erasures.receipt(done)
 
 
@@ -119,7 +122,7 @@ def test_whoever_operators_said_is_the_same_goes_as_well(whole: Whole) -> None:
     identities.merge("u:ann", "u:eve")
     whole.measure()
     gone = of("ann", ARRIVALS) | of("eve", ARRIVALS)
-    assert wiring.eraser(600, 60).preview("ann")["visitor_merges"] == 1
+    assert erasing_wiring.eraser(600, 60).preview("ann")["visitor_merges"] == 1
     receipt = erase("ann")
     assert places(receipt, "before")["visitor_merges"] == 1
     whole.check(without(ARRIVALS, gone))
@@ -207,7 +210,7 @@ def test_events_that_failed_are_found_by_their_bytes(whole: Whole) -> None:
 
 def asked(*patched: tuple[str, str], settled: bool = True, **which: Any) -> str:
     """A replay, as it is asked for; ``settled`` is one that is over."""
-    book = wiring._replay_book(wiring.measured_store())
+    book = replays_wiring.replay_book(measure_wiring.measured_store())
     operations = [patch.Set(path, value) for path, value in patched]
     replay = book.create(Request("failed", Filter(**which), operations), book.generation(), 3)
     if settled:
@@ -230,12 +233,12 @@ def test_replays_no_longer_tell_whom_their_patches_made_of_events_and_one_at_wor
         asked(cause=f"no such user: {ADA}"),
     ]
     stays = asked(("user_id", "bob"), settled=False)
-    assert wiring.eraser(600, 60).preview(ADA)["replays"] == len(told)
+    assert erasing_wiring.eraser(600, 60).preview(ADA)["replays"] == len(told)
     receipt = erase(ADA)
     assert (places(receipt, "before")["replays"], places(receipt, "after")["replays"]) == (len(told), 0)
     assert places(receipt, "before")["raw_events"] == 2
     assert where_known(whole, [mine, patched]) == []
-    book = wiring._replay_book(wiring.measured_store())
+    book = replays_wiring.replay_book(measure_wiring.measured_store())
     replays = [book.get(one) for one in told]
     assert {one.request for one in replays} == {Request("failed")}
     assert [one.matched for one in replays] == [3] * 4
@@ -283,10 +286,10 @@ def test_one_that_is_killed_at_any_statement_is_gone_on_with(whole: Whole) -> No
         whole.clear()
         whole.batches.record(ARRIVALS[:40])
         whole.measure()
-        erasure = wiring.erasures().ask("bob")
+        erasure = erasing_wiring.erasures().ask("bob")
         died = die(whole, erasure, statement)
         until(lambda: turn_is_free(whole), 30, "the turn")
-        done = wiring.eraser(600, 60).carry_out(wiring.erasures().get(erasure.erasure_id))
+        done = erasing_wiring.eraser(600, 60).carry_out(erasing_wiring.erasures().get(erasure.erasure_id))
         assert set(done.after.values()) == {0}
         whole.check(without(ARRIVALS[:40], gone))
         if not died:
@@ -315,10 +318,10 @@ def test_what_a_tick_that_died_has_left_neither_keeps_the_person_nor_brings_them
     whole.batches.record([*mine[:4], *theirs])
     whole.measure()
     whole.batches.record(mine[4:])
-    erasure = wiring.erasures().ask(ADA)
+    erasure = erasing_wiring.erasures().ask(ADA)
     die_in_a_tick(whole, statement, partial(begin, erasure) if meanwhile else lambda: None)
     assert any("stitch_" in one for one in where_known(whole, mine))
-    done = wiring.eraser(600, 60).carry_out(wiring.erasures().get(erasure.erasure_id))
+    done = erasing_wiring.eraser(600, 60).carry_out(erasing_wiring.erasures().get(erasure.erasure_id))
     assert set(done.after.values()) == {0}
     for _ in range(2):
         assert where_known(whole, mine) == []
@@ -334,7 +337,7 @@ def begin(erasure: Erasure) -> None:
         raise Died
 
     with pytest.raises(Died):
-        wiring.eraser(600, 60).carry_out(erasure, stop)
+        erasing_wiring.eraser(600, 60).carry_out(erasure, stop)
 
 
 def die_in_a_tick(whole: Whole, statement: str, meanwhile: Callable[[], None]) -> None:
@@ -406,7 +409,7 @@ def die(whole: Whole, erasure: Erasure, statement: int) -> bool:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ClickHouseBatch, "run", mortal)
         try:
-            wiring.eraser(600, 60).carry_out(erasure)
+            erasing_wiring.eraser(600, 60).carry_out(erasure)
         except Died:
             return True
     return False
@@ -415,7 +418,7 @@ def die(whole: Whole, erasure: Erasure, statement: int) -> bool:
 def test_a_dry_run_counts_and_leaves_everything(whole: Whole) -> None:
     whole.batches.record(ARRIVALS)
     whole.measure()
-    counts = wiring.eraser(600, 60).preview("bob")
+    counts = erasing_wiring.eraser(600, 60).preview("bob")
     assert counts["processed_events"] == len(of("bob", ARRIVALS))
     assert counts["questdb sessions"] > 0
     whole.check(ARRIVALS)
@@ -424,11 +427,11 @@ def test_a_dry_run_counts_and_leaves_everything(whole: Whole) -> None:
 
 
 def test_an_erasure_that_is_not_done_is_the_one_that_is_asked_for_again(whole: Whole) -> None:
-    erasures = wiring.erasures()
+    erasures = erasing_wiring.erasures()
     first = erasures.ask("ann")
     assert erasures.ask("ann").erasure_id == first.erasure_id
     assert erasures.ask(ids.named("user", "ann")).erasure_id == first.erasure_id
-    assert wiring.eraser(600, 60).run() == 1
+    assert erasing_wiring.eraser(600, 60).run() == 1
     assert erasures.get(first.erasure_id).state == "done"
     assert erasures.ask("ann").erasure_id != first.erasure_id
 
@@ -452,9 +455,9 @@ def test_late_events_are_refused_by_enrich_as_it_is_wired_and_those_of_others_ar
         return {row["user_ref"] or row["anonymous_id"] for row in whole.batches.rows("SELECT * FROM raw_events")}
 
     first = message(sent(1, user_id=ADA, anonymous_id=DEVICE), sent(2, user_id="bob"))
-    wiring.enrich_service.cache_clear()
+    enrich_wiring.enrich_service.cache_clear()
     try:
-        enrich = wiring.enrich_service()
+        enrich = enrich_wiring.enrich_service()
         enrich.handle([first])
         assert stored() == {ADA, "bob"}
         erase(ADA)
@@ -462,4 +465,4 @@ def test_late_events_are_refused_by_enrich_as_it_is_wired_and_those_of_others_ar
         assert done.counts["suppressed"] == 3
         assert stored() == {"bob", ""}
     finally:
-        wiring.enrich_service.cache_clear()
+        enrich_wiring.enrich_service.cache_clear()
