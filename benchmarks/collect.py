@@ -58,7 +58,7 @@ class Client:
 
     def close(self) -> None:
         """End the connection that the service holds for as long as its process lives."""
-        from functions.collect.wiring import collect_service
+        from functions.shared.wiring import collect_service
 
         collect_service()._queue.close()  # type: ignore[attr-defined]
 

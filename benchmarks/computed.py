@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from benchmarks import measure as batches
 from benchmarks.results import Values
 from functions.serve import analytics_views as views
-from functions.serve import wiring
 from functions.serve.analytics import AnalyticsService
 from functions.serve.answer_cache import AnswerCache
+from functions.shared import wiring
 from functions.shared.domain import instants
 from functions.shared.edge import Request, answering
 from tests.support.clickhouse import ClickHouse

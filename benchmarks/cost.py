@@ -59,20 +59,19 @@ def measure(*, quick: bool = False) -> Values:
 
 def measured(broker: str, calls: int) -> dict[int, Calls]:
     """By size of request: a call of collect, and one of enrich with as many messages as it gets under load."""
-    from functions.collect import wiring as collect_wiring
-    from functions.enrich import wiring as enrich_wiring
+    from functions.shared import wiring
 
     with_geo()
     found: dict[int, Calls] = {}
     os.environ["WEIR_QUEUE"] = broker
     with BROKERS[broker](), clickhouse():
-        for each in (collect_wiring.collect_service, enrich_wiring.enrich_service):
+        for each in (wiring.collect_service, wiring.enrich_service):
             each.cache_clear()
         for size in SIZES:
             events = Events(invalid=False)
             sent = _collect(events, size, calls)._replace(waited_ms=_PUBLISH_MS[broker])
             found[size] = Calls(sent, _enrich(events, size, MESSAGES[broker], max(3, calls // 10)))
-        collect_wiring.collect_service()._queue.close()  # type: ignore[attr-defined]
+        wiring.collect_service()._queue.close()  # type: ignore[attr-defined]
     return found
 
 

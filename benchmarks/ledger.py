@@ -38,13 +38,11 @@ def measure(*, quick: bool = False) -> Values:
 
 
 def _through(url: str, size: int, requests: int) -> None:
-    from functions.collect import wiring as collect_wiring
     from functions.collect.app import app
-    from functions.enrich import wiring as enrich_wiring
     from functions.enrich.app import enrich
-    from functions.measure import wiring as measure_wiring
+    from functions.shared import wiring
 
-    for cached in (collect_wiring.collect_service, enrich_wiring.enrich_service, measure_wiring.measure_settings):
+    for cached in (wiring.collect_service, wiring.enrich_service, wiring.measure_settings):
         cached.cache_clear()
     events, consumer, template = Events(invalid=False), Consumer(url), request("")
     left = requests
@@ -59,7 +57,7 @@ def _through(url: str, size: int, requests: int) -> None:
         assert enrich({"Records": records}, Context) == {"batchItemFailures": []}
         consumer.ack(messages)
         left -= len(messages)
-    taken, complete = measure_wiring.keeper(measure_wiring.measure_settings()).take(lambda: True)
+    taken, complete = wiring.keeper(wiring.measure_settings()).take(lambda: True)
     assert (taken, complete) == (requests, True), (taken, complete)
     consumer.close()
 

@@ -19,8 +19,8 @@ import clickhouse_connect
 
 from benchmarks.machine import cpu_seconds, family
 from benchmarks.results import Values
-from functions.measure import wiring
 from functions.measure.service import Range
+from functions.shared import wiring
 from infra.clickhouse.migrate import migrate
 from infra.questdb.migrate import migrate as migrate_questdb
 from tests.support import wired

@@ -18,7 +18,7 @@ from benchmarks.results import Values
 
 EVENTS_A_MESSAGE = 100
 _PATCH = b'[{"op":"drop","path":"properties.quantity"},{"op":"set","path":"properties.mended","value":true}]'
-_DRAIN = "from functions.enrich.wiring import drain\nwhile True: drain().run(60)"
+_DRAIN = "from functions.shared.wiring import drain\nwhile True: drain().run(60)"
 _SETTLE_SECONDS = 120
 
 
@@ -28,7 +28,7 @@ def measure(*, quick: bool = False) -> Values:
     with_geo()
     with nats() as broker, clickhouse():
         from functions.measure.replays.request import Request
-        from functions.measure.replays.wiring import collector, replay_runner, replay_service
+        from functions.shared.wiring import collector, replay_runner, replay_service
         from schemas import patch
 
         asyncio.run(_give_up(broker.url, count))

@@ -102,11 +102,10 @@ def _by_turns(
 
 
 def _collect(size: int, rounds: int) -> Spent:
-    from functions.collect import wiring as collect_wiring
     from functions.collect.app import app
     from functions.shared import wiring
 
-    made = (collect_wiring.collect_service, wiring.gate, wiring.throttle)
+    made = (wiring.collect_service, wiring.gate, wiring.throttle)
     _forget(*made)
     events, template, other = Events(invalid=False), request(""), _collect_without()
     template["headers"]["Authorization"] = f"Bearer {dev_keys.WRITE}"
@@ -120,7 +119,7 @@ def _collect(size: int, rounds: int) -> Spent:
             lambda: {**template, "body": events.body(size)}, call, lambda: _collecting(other), rounds, _WARM_UP
         )
     finally:
-        for each in (collect_wiring.collect_service(), other):
+        for each in (wiring.collect_service(), other):
             each._queue.close()
         _forget(*made)
 
@@ -148,18 +147,18 @@ class _Open:
 
 def _collect_without() -> Any:
     """Collect as the wiring makes it where the queue is not looked at."""
-    from functions.collect import wiring as collect_wiring
+    from functions.shared import wiring
 
     with mock.patch.dict("os.environ", _UNBOUND):
-        return collect_wiring.collect_service.__wrapped__()
+        return wiring.collect_service.__wrapped__()
 
 
 def _enrich(rounds: int) -> Spent:
     from functions.enrich import records
-    from functions.enrich import wiring as enrich_wiring
     from functions.enrich.app import enrich
+    from functions.shared import wiring
 
-    _forget(enrich_wiring.enrich_service)
+    _forget(wiring.enrich_service)
     events, other = Events(), _enrich_without()
 
     def call(event: Event) -> None:
@@ -174,8 +173,8 @@ def _enrich(rounds: int) -> Spent:
 
 def _enrich_without() -> Any:
     """Enrich as the wiring makes it, over tables that are told nothing but claims and rows, where nobody was erased."""
-    from functions.enrich import wiring as enrich_wiring
     from functions.enrich.suppressing import Nobody
+    from functions.shared import wiring
     from functions.shared.adapters import clickhouse_suppressions, clickhouse_tables
 
     class Rows(clickhouse_tables.ClickHouseTables):
@@ -189,7 +188,7 @@ def _enrich_without() -> Any:
         mock.patch.object(clickhouse_tables, "ClickHouseTables", Rows),
         mock.patch.object(clickhouse_suppressions, "ClickHouseSuppressions", _always(Nobody())),
     ):
-        return enrich_wiring.enrich_service.__wrapped__()
+        return wiring.enrich_service.__wrapped__()
 
 
 def _always(given: Any) -> Callable[..., Any]:

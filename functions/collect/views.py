@@ -5,11 +5,10 @@ from typing import Any
 
 from functions.collect.request import CollectRequest
 from functions.collect.service import CollectService, Outcome
-from functions.collect.wiring import collect_service
 from functions.shared.domain import consent, rates
 from functions.shared.edge import PROBLEM, PROBLEM_TYPE, Answer, Request, answering, as_json, outcome_counts
 from functions.shared.errors import BadRequest
-from functions.shared.wiring import gate, observer
+from functions.shared.wiring import collect_service, gate, observer
 
 _PARAMETERS = {"event": {"wait", "dry_run", "key"}, "batch": {"wait", "dry_run", "key", "results"}}
 

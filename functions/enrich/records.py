@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.enrich.service import Incoming
-from functions.enrich.wiring import enrich_service
 from functions.shared.edge import reporting, settling
-from functions.shared.wiring import observer
+from functions.shared.wiring import enrich_service, observer
 
 _MILLISECOND = 1_000_000
 

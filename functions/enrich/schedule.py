@@ -4,9 +4,8 @@ from time import perf_counter
 from typing import Any
 
 from functions.enrich.drain import Drained
-from functions.enrich.wiring import drain, slow_drain
 from functions.shared.edge import reporting
-from functions.shared.wiring import observer
+from functions.shared.wiring import drain, observer, slow_drain
 
 # The longest a block may take to write, kept back of the function's time.
 _RESERVE_SECONDS = 25.0

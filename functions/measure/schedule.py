@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from functions.measure.erasing.wiring import eraser
-from functions.measure.wiring import measure_service, measure_settings, standing
 from functions.shared.edge import reporting
 from functions.shared.errors import Retry
-from functions.shared.wiring import observer
+from functions.shared.wiring import eraser, measure_service, measure_settings, observer, standing
 
 # What is kept back of the function's time: for the step in hand to end, and for what follows the sessions.
 _RESERVE_SECONDS = 60.0

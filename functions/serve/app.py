@@ -25,7 +25,7 @@ _BODIES = ["application/json", "text/plain"]
 @cache
 def service() -> ServeService:
     """The service, made on the first question: /health and /docs need no engine's client."""
-    from functions.serve.wiring import serve_service
+    from functions.shared.wiring import serve_service
 
     return serve_service()
 
@@ -33,7 +33,7 @@ def service() -> ServeService:
 @cache
 def analytics() -> AnalyticsService:
     """The service for what the batches computed, made on the first question about it."""
-    from functions.serve.wiring import analytics_service
+    from functions.shared.wiring import analytics_service
 
     return analytics_service()
 
@@ -41,25 +41,25 @@ def analytics() -> AnalyticsService:
 @cache
 def identities() -> Identities:
     """What operators say of visitors, made on the first word about it."""
-    from functions.measure import wiring as measure_wiring
+    from functions.shared import wiring
 
-    return measure_wiring.identities()
+    return wiring.identities()
 
 
 @cache
 def replays() -> ReplayService:
     """What there is to be replayed, made on the first question about it."""
-    from functions.measure.replays import wiring as replays_wiring
+    from functions.shared import wiring
 
-    return replays_wiring.replay_service()
+    return wiring.replay_service()
 
 
 @cache
 def erasures() -> Erasures:
     """Who is to be forgotten, made on the first word about it."""
-    from functions.measure.erasing import wiring as erasing_wiring
+    from functions.shared import wiring
 
-    return erasing_wiring.erasures()
+    return wiring.erasures()
 
 
 def _observer() -> Observer:

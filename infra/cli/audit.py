@@ -81,8 +81,8 @@ def _run(since: int, until: int, most: int) -> Audited:
     import sys
 
     from functions.measure.ledger import audit
-    from functions.measure.wiring import measured_store
     from functions.shared.errors import Misconfigured, Retry
+    from functions.shared.wiring import measured_store
     from infra.cli import client
 
     def tell(at: int) -> None:

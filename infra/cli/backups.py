@@ -138,8 +138,8 @@ def _migrate() -> None:
 
 def _measure() -> None:
     from functions.measure.service import Range
-    from functions.measure.wiring import measure_service
     from functions.shared.errors import Misconfigured, Retry
+    from functions.shared.wiring import measure_service
     from infra.cli import client
 
     with client.telling():

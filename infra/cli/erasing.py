@@ -55,13 +55,13 @@ def erase(
 
 
 def _preview(user: str, anonymous_ids: list[str]) -> dict[str, int]:
-    from functions.measure.erasing import wiring
+    from functions.shared import wiring
 
     return wiring.eraser(_RUN_SECONDS, _WAIT_SECONDS).preview(user, anonymous_ids)
 
 
 def _carry_out(user: str, anonymous_ids: list[str], quietly: bool) -> dict[str, Any]:
-    from functions.measure.erasing import wiring
+    from functions.shared import wiring
 
     def tell(erasure: Erasure) -> None:
         if not quietly:

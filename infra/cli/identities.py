@@ -62,8 +62,8 @@ def show(as_json: Annotated[bool, _JSON] = False) -> None:
 
 
 def _asked(question: Callable[[Identities], T]) -> T:
-    from functions.measure.wiring import identities
     from functions.shared.errors import Misconfigured, Reject, Retry
+    from functions.shared.wiring import identities
     from infra.cli import client
 
     try:

@@ -53,8 +53,8 @@ def measure(
 
 def _run(since: int | None, until: int | None, wait_seconds: float) -> Measured:
     from functions.measure.service import Range
-    from functions.measure.wiring import measure_service
     from functions.shared.errors import Misconfigured, Retry
+    from functions.shared.wiring import measure_service
     from infra.cli import client
 
     if since is not None and until is not None and since >= until:

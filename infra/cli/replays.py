@@ -127,7 +127,7 @@ def resume(
 
 def _made(request: Request) -> dict[str, Any]:
     """A new replay, of all that is dead by now."""
-    from functions.measure.replays.wiring import collector
+    from functions.shared.wiring import collector
 
     if request.source == "dead":
         _engines(lambda: collector().run(lambda: True))
@@ -139,7 +139,7 @@ def _foreground(replay_id: str, as_json: bool) -> None:
     """Do it here and now. Ctrl-C stops it."""
     import time
 
-    from functions.measure.replays.wiring import collector, replay_runner
+    from functions.shared.wiring import collector, replay_runner
     from infra.cli import client
     from infra.cli.replaying import wording
 
@@ -166,7 +166,7 @@ def _foreground(replay_id: str, as_json: bool) -> None:
 
 
 def _asked(what: str, *given: Any) -> Any:
-    from functions.measure.replays.wiring import replay_service
+    from functions.shared.wiring import replay_service
 
     return _engines(lambda: getattr(replay_service(), what)(*given))
 

@@ -12,13 +12,10 @@ from typing import Any
 
 import pytest
 
-from functions.enrich import wiring as enrich_wiring
-from functions.measure import wiring as measure_wiring
-from functions.measure.erasing import wiring as erasing_wiring
 from functions.measure.erasing.erasures import Erasure
 from functions.measure.identities import Identities
-from functions.measure.replays import wiring as replays_wiring
 from functions.measure.replays.request import Filter, Request
+from functions.shared import wiring
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.domain import ids
 from functions.shared.errors import StoreUnavailable
@@ -41,13 +38,13 @@ ADA, DEVICE = "ada.lovelace@example.com", "ada-tablet-0042"
 @pytest.fixture(scope="module")
 def module_whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     with running(tmp_path_factory.mktemp("erasing")) as whole:
-        erasing_wiring.erasures.cache_clear()
+        wiring.erasures.cache_clear()
         # As fast as it can be: what is waited for is the same.
         tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
         for row in whole.batches.rows(tables):
             whole.batches.client.command(f"ALTER TABLE {row['name']} MODIFY SETTING {_AT_ONCE}")
         yield whole
-        erasing_wiring.erasures.cache_clear()
+        wiring.erasures.cache_clear()
 
 
 @pytest.fixture
@@ -57,8 +54,8 @@ def whole(module_whole: Whole) -> Whole:
 
 
 def erase(user: str, anonymous_ids: tuple[str, ...] = ()) -> dict[str, Any]:
-    erasures = erasing_wiring.erasures()
-    done = erasing_wiring.eraser(600, 60).carry_out(erasures.ask(user, anonymous_ids))
+    erasures = wiring.erasures()
+    done = wiring.eraser(600, 60).carry_out(erasures.ask(user, anonymous_ids))
     return erasures.receipt(done)
 
 
@@ -122,7 +119,7 @@ def test_whoever_operators_said_is_the_same_goes_as_well(whole: Whole) -> None:
     identities.merge("u:ann", "u:eve")
     whole.measure()
     gone = of("ann", ARRIVALS) | of("eve", ARRIVALS)
-    assert erasing_wiring.eraser(600, 60).preview("ann")["visitor_merges"] == 1
+    assert wiring.eraser(600, 60).preview("ann")["visitor_merges"] == 1
     receipt = erase("ann")
     assert places(receipt, "before")["visitor_merges"] == 1
     whole.check(without(ARRIVALS, gone))
@@ -210,7 +207,7 @@ def test_events_that_failed_are_found_by_their_bytes(whole: Whole) -> None:
 
 def asked(*patched: tuple[str, str], settled: bool = True, **which: Any) -> str:
     """A replay, as it is asked for; ``settled`` is one that is over."""
-    book = replays_wiring.replay_book(measure_wiring.measured_store())
+    book = wiring._replay_book(wiring.measured_store())
     operations = [patch.Set(path, value) for path, value in patched]
     replay = book.create(Request("failed", Filter(**which), operations), book.generation(), 3)
     if settled:
@@ -233,12 +230,12 @@ def test_replays_no_longer_tell_whom_their_patches_made_of_events_and_one_at_wor
         asked(cause=f"no such user: {ADA}"),
     ]
     stays = asked(("user_id", "bob"), settled=False)
-    assert erasing_wiring.eraser(600, 60).preview(ADA)["replays"] == len(told)
+    assert wiring.eraser(600, 60).preview(ADA)["replays"] == len(told)
     receipt = erase(ADA)
     assert (places(receipt, "before")["replays"], places(receipt, "after")["replays"]) == (len(told), 0)
     assert places(receipt, "before")["raw_events"] == 2
     assert where_known(whole, [mine, patched]) == []
-    book = replays_wiring.replay_book(measure_wiring.measured_store())
+    book = wiring._replay_book(wiring.measured_store())
     replays = [book.get(one) for one in told]
     assert {one.request for one in replays} == {Request("failed")}
     assert [one.matched for one in replays] == [3] * 4
@@ -286,10 +283,10 @@ def test_one_that_is_killed_at_any_statement_is_gone_on_with(whole: Whole) -> No
         whole.clear()
         whole.batches.record(ARRIVALS[:40])
         whole.measure()
-        erasure = erasing_wiring.erasures().ask("bob")
+        erasure = wiring.erasures().ask("bob")
         died = die(whole, erasure, statement)
         until(lambda: turn_is_free(whole), 30, "the turn")
-        done = erasing_wiring.eraser(600, 60).carry_out(erasing_wiring.erasures().get(erasure.erasure_id))
+        done = wiring.eraser(600, 60).carry_out(wiring.erasures().get(erasure.erasure_id))
         assert set(done.after.values()) == {0}
         whole.check(without(ARRIVALS[:40], gone))
         if not died:
@@ -318,10 +315,10 @@ def test_what_a_tick_that_died_has_left_neither_keeps_the_person_nor_brings_them
     whole.batches.record([*mine[:4], *theirs])
     whole.measure()
     whole.batches.record(mine[4:])
-    erasure = erasing_wiring.erasures().ask(ADA)
+    erasure = wiring.erasures().ask(ADA)
     die_in_a_tick(whole, statement, partial(begin, erasure) if meanwhile else lambda: None)
     assert any("stitch_" in one for one in where_known(whole, mine))
-    done = erasing_wiring.eraser(600, 60).carry_out(erasing_wiring.erasures().get(erasure.erasure_id))
+    done = wiring.eraser(600, 60).carry_out(wiring.erasures().get(erasure.erasure_id))
     assert set(done.after.values()) == {0}
     for _ in range(2):
         assert where_known(whole, mine) == []
@@ -337,7 +334,7 @@ def begin(erasure: Erasure) -> None:
         raise Died
 
     with pytest.raises(Died):
-        erasing_wiring.eraser(600, 60).carry_out(erasure, stop)
+        wiring.eraser(600, 60).carry_out(erasure, stop)
 
 
 def die_in_a_tick(whole: Whole, statement: str, meanwhile: Callable[[], None]) -> None:
@@ -409,7 +406,7 @@ def die(whole: Whole, erasure: Erasure, statement: int) -> bool:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ClickHouseBatch, "run", mortal)
         try:
-            erasing_wiring.eraser(600, 60).carry_out(erasure)
+            wiring.eraser(600, 60).carry_out(erasure)
         except Died:
             return True
     return False
@@ -418,7 +415,7 @@ def die(whole: Whole, erasure: Erasure, statement: int) -> bool:
 def test_a_dry_run_counts_and_leaves_everything(whole: Whole) -> None:
     whole.batches.record(ARRIVALS)
     whole.measure()
-    counts = erasing_wiring.eraser(600, 60).preview("bob")
+    counts = wiring.eraser(600, 60).preview("bob")
     assert counts["processed_events"] == len(of("bob", ARRIVALS))
     assert counts["questdb sessions"] > 0
     whole.check(ARRIVALS)
@@ -427,11 +424,11 @@ def test_a_dry_run_counts_and_leaves_everything(whole: Whole) -> None:
 
 
 def test_an_erasure_that_is_not_done_is_the_one_that_is_asked_for_again(whole: Whole) -> None:
-    erasures = erasing_wiring.erasures()
+    erasures = wiring.erasures()
     first = erasures.ask("ann")
     assert erasures.ask("ann").erasure_id == first.erasure_id
     assert erasures.ask(ids.named("user", "ann")).erasure_id == first.erasure_id
-    assert erasing_wiring.eraser(600, 60).run() == 1
+    assert wiring.eraser(600, 60).run() == 1
     assert erasures.get(first.erasure_id).state == "done"
     assert erasures.ask("ann").erasure_id != first.erasure_id
 
@@ -455,9 +452,9 @@ def test_late_events_are_refused_by_enrich_as_it_is_wired_and_those_of_others_ar
         return {row["user_ref"] or row["anonymous_id"] for row in whole.batches.rows("SELECT * FROM raw_events")}
 
     first = message(sent(1, user_id=ADA, anonymous_id=DEVICE), sent(2, user_id="bob"))
-    enrich_wiring.enrich_service.cache_clear()
+    wiring.enrich_service.cache_clear()
     try:
-        enrich = enrich_wiring.enrich_service()
+        enrich = wiring.enrich_service()
         enrich.handle([first])
         assert stored() == {ADA, "bob"}
         erase(ADA)
@@ -465,4 +462,4 @@ def test_late_events_are_refused_by_enrich_as_it_is_wired_and_those_of_others_ar
         assert done.counts["suppressed"] == 3
         assert stored() == {"bob", ""}
     finally:
-        enrich_wiring.enrich_service.cache_clear()
+        wiring.enrich_service.cache_clear()

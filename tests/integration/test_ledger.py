@@ -16,11 +16,11 @@ from typer.testing import CliRunner, Result
 
 from functions.enrich.recording import Recorder
 from functions.enrich.tables import Place
-from functions.measure import wiring
 from functions.measure.ledger.audit import Audited, Finding, audit
 from functions.measure.ledger.check import SETTLE_SECONDS, Check, Unbalanced, unbalanced
 from functions.measure.ledger.keeper import Keeper
 from functions.serve.service import ServeService
+from functions.shared import wiring
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.adapters.clickhouse_reader import ClickHouseReader
 from functions.shared.adapters.clickhouse_tables import ClickHouseTables

@@ -67,7 +67,7 @@ import importlib, json, sys
 sys.path.insert(0, sys.argv[1])
 stage = sys.argv[2]
 importlib.import_module(f"functions.{stage}.app")
-getattr(importlib.import_module(f"functions.{stage}.wiring"), f"{stage}_service")()
+getattr(importlib.import_module("functions.shared.wiring"), f"{stage}_service")()
 print(json.dumps(sorted(sys.modules)))
 """
 

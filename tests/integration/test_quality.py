@@ -14,9 +14,7 @@ from typing import Any
 import clickhouse_connect
 import pytest
 
-from functions.measure import wiring as measure_wiring
 from functions.serve import analytics_views as views
-from functions.serve import wiring as serve_wiring
 from functions.shared import wiring
 from functions.shared.domain import ids, instants
 from functions.shared.edge import Answer, Request, answering
@@ -43,7 +41,7 @@ class Stack:
 
     def measure(self) -> Any:
         """One tick."""
-        return measure_wiring.measure_service().run(600, 60)
+        return wiring.measure_service().run(600, 60)
 
     def put(self, events: list[dict[str, Any]]) -> None:
         """Store events as recording does, and leave word of them."""
@@ -64,7 +62,7 @@ class Stack:
 
     def ask(self, view: Any, name: str = "", **given: Any) -> Answer:
         params = {key: [str(value)] for key, value in given.items()}
-        service = serve_wiring.analytics_service()
+        service = wiring.analytics_service()
         answer = answering(lambda request: view(service, request))(
             Request(params=params, path=f"/api/v1/{view.__name__}/{name}", path_params={"name": name})
         )
@@ -90,7 +88,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     questdb.start()
     migrate(clickhouse.url, "quality")
     migrate_questdb(questdb.url)
-    caches = (measure_wiring.measure_settings, wiring.series_store, serve_wiring.analytics_service)
+    caches = (wiring.measure_settings, wiring.series_store, wiring.analytics_service)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WEIR_CLICKHOUSE_URL", clickhouse.url)
         patch.setenv("WEIR_CLICKHOUSE_DATABASE", "quality")

@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from functions.collect import backlog
-from functions.collect import wiring as collect_wiring
 from functions.shared import wiring
 from functions.shared.access import SCOPES
 from infra.local import dev_keys
@@ -39,13 +38,13 @@ def client(server: NatsServer, most: int, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setenv("WEIR_NATS_URL", server.url)
     monkeypatch.setenv("WEIR_SHED_BACKLOG_MESSAGES", str(most))
     monkeypatch.setenv("WEIR_LIMITS_CROWDED_EVENTS_PER_SECOND", "1")
-    collect_wiring.collect_service.cache_clear()
+    wiring.collect_service.cache_clear()
     wiring.throttle.cache_clear()
     routes = [(method, path, "collect") for method, path in SCOPES if method == "POST" and "/events" in path]
     with httpx.Client(base_url="http://weir", transport=InProcess(routes), auth=KeyAuth()) as http:
         yield http
-    collect_wiring.collect_service()._queue.close()  # type: ignore[attr-defined]
-    collect_wiring.collect_service.cache_clear()
+    wiring.collect_service()._queue.close()  # type: ignore[attr-defined]
+    wiring.collect_service.cache_clear()
     wiring.throttle.cache_clear()
 
 
@@ -65,7 +64,7 @@ def test_a_backlog_sheds_until_it_is_worked_off(client: httpx.Client, server: Na
         return answer.status_code == 503
 
     until(refused, 10, "a queue that is full")
-    queue = collect_wiring.collect_service()._queue
+    queue = wiring.collect_service()._queue
     assert accepted >= MOST
     # What was refused is nowhere.
     assert queue.backlog().messages == accepted

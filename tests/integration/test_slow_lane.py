@@ -7,7 +7,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from functions.collect import wiring as collect_wiring
 from functions.shared import wiring
 from functions.shared.access import SCOPES
 from functions.shared.adapters.nats_names import SLOW
@@ -47,13 +46,13 @@ def server(tmp_path: Path) -> Iterator[NatsServer]:
 def client(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     monkeypatch.setenv("WEIR_NATS_URL", server.url)
     monkeypatch.setenv("WEIR_KEYS_DOCUMENT", key_document.write(KEYS))
-    cached = (collect_wiring.collect_service, wiring.gate, wiring.throttle)
+    cached = (wiring.collect_service, wiring.gate, wiring.throttle)
     for one in cached:
         one.cache_clear()
     routes = [(method, path, "collect") for method, path in SCOPES if method == "POST" and "/events" in path]
     with httpx.Client(base_url="http://weir", transport=InProcess(routes)) as http:
         yield http
-    for queue in (collect_wiring.collect_service()._queue, collect_wiring.collect_service()._slow_queue):
+    for queue in (wiring.collect_service()._queue, wiring.collect_service()._slow_queue):
         queue.close()  # type: ignore[attr-defined]
     for one in cached:
         one.cache_clear()

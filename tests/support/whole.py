@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from functions.measure import wiring as measure_wiring
 from functions.measure.metrics import definitions
 from functions.measure.service import Measured, Range
 from functions.serve import analytics_views as views
@@ -60,7 +59,7 @@ class Whole:
 
     def run(self, seconds: float = 600, rebuild: Range | None = None, wait_seconds: float = 60) -> Measured:
         """One run, as the schedule or an operator starts it."""
-        return measure_wiring.measure_service().run(seconds, wait_seconds, rebuild)
+        return wiring.measure_service().run(seconds, wait_seconds, rebuild)
 
     def measure(self) -> None:
         """A run that has to end well."""
@@ -228,7 +227,7 @@ def running(folder: Path) -> Iterator[Whole]:
     clickhouse.start()
     questdb.start()
     migrate(questdb.url)
-    caches = (measure_wiring.measure_settings, wiring.series_store)
+    caches = (wiring.measure_settings, wiring.series_store)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WEIR_CLICKHOUSE_URL", clickhouse.url)
         patch.setenv("WEIR_CLICKHOUSE_DATABASE", "whole")

@@ -6,9 +6,8 @@ import pytest
 from moto import mock_aws
 
 from functions.collect import views
-from functions.collect import wiring as collect_wiring
 from functions.enrich import records
-from functions.enrich import wiring as enrich_wiring
+from functions.shared import wiring
 from functions.shared.adapters import secret_references
 from functions.shared.edge import Request
 from functions.shared.errors import Misconfigured
@@ -38,7 +37,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def forget() -> None:
     secret_references.read.cache_clear()
     secret_references._client.cache_clear()
-    for service in (collect_wiring.collect_service, enrich_wiring.enrich_service):
+    for service in (wiring.collect_service, wiring.enrich_service):
         service.cache_clear()
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from functions.measure.alerts import rules_file
-from functions.measure.alerts import wiring as alerts_wiring
 from functions.measure.alerts.book import Book
 from functions.measure.alerts.rules import Rule
 from functions.measure.metrics import definitions
@@ -28,7 +27,7 @@ T = TypeVar("T")
 def book(question: Callable[[Book], T]) -> T:
     """What the book says. Raises :class:`CommandError`, as all here."""
     _as_the_stack()
-    return _plainly(lambda: question(alerts_wiring.alert_book()))
+    return _plainly(lambda: question(wiring.alert_book()))
 
 
 def rules(file: Path | None = None) -> dict[str, Rule]:
@@ -45,7 +44,7 @@ def send_test(name: str) -> dict[str, str]:
     rule = known.get(name)
     told = _test(name, rule, _plainly(_settings).environment)
     results = {}
-    for route, sink in _plainly(alerts_wiring.alert_sinks).items():
+    for route, sink in _plainly(wiring.alert_sinks).items():
         if rule is None or not rule.routes or route in rule.routes:
             try:
                 sink.send(told)

@@ -11,10 +11,10 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner, Result
 
-from functions.measure.alerts import wiring
 from functions.measure.alerts.book import Entry, Standing
 from functions.measure.alerts.machine import Alert
 from functions.measure.alerts.silences import Silence
+from functions.shared import wiring
 from functions.shared.domain.notification import Notification
 from functions.shared.errors import NotFound, SinkRefused, StoreUnavailable
 from infra.cli import alerts
