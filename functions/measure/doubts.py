@@ -4,13 +4,16 @@ That store cannot refuse rows. So whoever finds behind a write that the turn is 
 where on all that is told there is to be told once more. The next that has the turn does so.
 """
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from functions.measure.database import Database
-from functions.measure.lease import LeaseLost
+from functions.measure.lease import LeaseLostMeanwhile
+
+_log = logging.getLogger("weir.measure")
 
 
 class Doubt(NamedTuple):
@@ -46,12 +49,17 @@ class Doubts:
 
     @contextmanager
     def of_writing(self, after: int) -> Iterator[None]:
-        """Within it, what was told after ``after`` is written: a doubt is left where the turn is lost."""
+        """Within it, what was told after ``after`` is written: a doubt is left where the turn is lost meanwhile."""
         try:
             yield
-        except LeaseLost:
+        except LeaseLostMeanwhile:
+            _log.warning("another had the turn meanwhile: %s are told once more", self._series)
             self._leave(self._unheld, after)
             raise
+
+    def pass_on(self, series: str, after: int) -> None:
+        """Leave one of another series, which is made of this one."""
+        self._database.run(_LEAVE, {"doubt": self._new_id(), "series": series, "after": after})
 
     def _leave(self, database: Database, after: int) -> None:
         database.run(_LEAVE, {"doubt": self._new_id(), "series": self._series, "after": after})

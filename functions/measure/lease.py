@@ -9,7 +9,8 @@ the turn (`FENCE`), and whoever got it waits until no statement of another is at
 
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from functions.measure.database import Database, one
@@ -27,6 +28,10 @@ MEASURE, REPLAY = "measure", "replay"
 
 class LeaseLost(StoreUnavailable):
     """Another one runs the batches now: stop, it goes on from what is stored."""
+
+
+class LeaseLostMeanwhile(LeaseLost):
+    """Another one may have told the time-series store of something newer than what was just written there."""
 
 
 def comment(lease_id: str, kind: str = MEASURE) -> str:
@@ -103,6 +108,22 @@ class Lease:
         if holder != self.lease_id:
             self._lost = True
             raise LeaseLost("Another one runs the batches now.")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Within it, something is written that does not look whose turn it is: that is done before and behind it.
+
+        Raises :class:`LeaseLost`, and behind it, also where the writing failed, :class:`LeaseLostMeanwhile`: a request
+        that nobody waits for any more may be carried out all the same.
+        """
+        self.check()
+        try:
+            yield
+        finally:
+            try:
+                self.check()
+            except LeaseLost as lost:
+                raise LeaseLostMeanwhile(lost.detail) from lost
 
     def _ask(self) -> bool:
         """Whether nobody else has the turn or asks for it. Of several who ask, the first waits for the others to go."""
@@ -196,15 +217,13 @@ class LeasedSeries:
 
     def write(self, table: SeriesTable, rows: Sequence[Sequence[Any]]) -> None:
         """See the port."""
-        self._lease.check()
-        self._series.write(table, rows)
-        self._lease.check()
+        with self._lease.writing():
+            self._series.write(table, rows)
 
     def write_lines(self, table: SeriesTable, lines: bytes) -> None:
         """See the port."""
-        self._lease.check()
-        self._series.write_lines(table, lines)
-        self._lease.check()
+        with self._lease.writing():
+            self._series.write_lines(table, lines)
 
     def await_visible(self, *tables: SeriesTable) -> None:
         """See the port."""

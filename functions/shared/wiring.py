@@ -572,6 +572,7 @@ def erasures() -> "Erasures":
 
 def eraser(run_seconds: float, wait_seconds: float = 0.0) -> "Eraser":
     """What forgets them. The batches it runs may work for so long, and wait so long for their turn."""
+    from functions.measure.doubts import Doubts
     from functions.measure.erasing.disk import Disk
     from functions.measure.erasing.eraser import Eraser, Turn
     from functions.measure.erasing.replay_requests import ReplayRequests
@@ -584,7 +585,8 @@ def eraser(run_seconds: float, wait_seconds: float = 0.0) -> "Eraser":
 
     def turn() -> Turn:
         lease, store = _lease(MEASURE)
-        return Turn(lease, Leased(store, lease))
+        held = Leased(store, lease)
+        return Turn(lease, held, Doubts("sessions", held, store))
 
     return Eraser(
         database,

@@ -5,6 +5,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -14,7 +15,9 @@ import pytest
 
 from functions.measure.erasing.erasures import Erasure
 from functions.measure.identities import Identities
+from functions.measure.lease import Lease, LeaseLostMeanwhile
 from functions.measure.replays.request import Filter, Request
+from functions.measure.service import MeasureService
 from functions.shared import wiring
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.domain import ids
@@ -162,6 +165,44 @@ def test_a_device_may_be_named_that_nobody_logged_in_from(whole: Whole) -> None:
     assert (before["raw_events"], before["dead_letters"], before["visitor_numbers"]) == (4, 1, 1)
     assert numbered(whole, "a:lonely", "a:other") == ["a:other"]
     whole.check([other, failed[1]])
+
+
+def test_who_lost_the_turn_while_sessions_were_written_over_has_them_told_once_more(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = event(random.Random(1), NOW, anonymous_id="lonely", is_bot=False)
+    other = event(random.Random(2), NOW, anonymous_id="other", is_bot=False)
+    whole.batches.record([alone, other])
+    whole.measure()
+    lost = [True]
+
+    @contextmanager
+    def writing(lease: Lease) -> Iterator[None]:
+        yield
+        if lost:
+            lost.clear()
+            raise LeaseLostMeanwhile("Another one runs the batches now.")
+
+    erasure = wiring.erasures().ask("nobody-known", ("lonely",))
+    doubts = "SELECT series FROM export_doubts"
+    # The batches that the eraser runs write, too; so from its last step on.
+    run = MeasureService.run
+
+    def run_and_lose(*given: Any) -> Any:
+        done = run(*given)
+        monkeypatch.setattr(Lease, "writing", writing)
+        return done
+
+    monkeypatch.setattr(MeasureService, "run", run_and_lose)
+    with pytest.raises(LeaseLostMeanwhile):
+        wiring.eraser(600, 60).carry_out(erasure)
+    monkeypatch.undo()
+    assert whole.batches.rows(doubts) == [{"series": "sessions"}]
+    done = wiring.eraser(600, 60).carry_out(wiring.erasures().get(erasure.erasure_id))
+    assert done.state == "done"
+    whole.measure()
+    assert whole.batches.rows(doubts) == []
+    whole.check([other])
 
 
 def test_events_that_failed_are_found_by_their_bytes(whole: Whole) -> None:

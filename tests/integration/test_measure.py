@@ -206,8 +206,9 @@ def test_who_was_halted_with_sessions_in_hand_tells_the_series_store_nothing_old
     assert stitched_rows(series)[0] == set(batches.sessions())
 
 
+@pytest.mark.parametrize("answered", [True, False])
 def test_who_was_halted_while_it_told_of_sessions_has_them_told_once_more(
-    batches: Batches, monkeypatch: pytest.MonkeyPatch
+    batches: Batches, monkeypatch: pytest.MonkeyPatch, answered: bool
 ) -> None:
     """Its request was under way when another took the turn, and ends when that one has told of what is newer."""
     series, leases, told = MemorySeries(), list[Lease](), list[Any]()
@@ -224,7 +225,11 @@ def test_who_was_halted_while_it_told_of_sessions_has_them_told_once_more(
             batches.record([event(random.Random(77), NOW + SECOND, anonymous_id="d9")])
             assert batches.service(series).run(60, 60).state == "done"
             told.extend(series.query(_COUNTED))
-        write(store, table, lines)
+            write(store, table, lines)
+            if not answered:
+                raise StoreUnavailable("Nobody waited for the answer.")
+        else:
+            write(store, table, lines)
 
     monkeypatch.setattr(Lease, "acquire", known)
     monkeypatch.setattr(MemorySeries, "write_lines", halted)

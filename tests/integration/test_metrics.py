@@ -324,6 +324,9 @@ def test_what_somebody_told_who_had_lost_the_turn_meanwhile_is_told_once_more(st
     assert world.updater.export() > 0
     agree(world, events)
     assert (world.updater.export(), world.doubts.known()) == (0, [])
+    # What was judged meanwhile was judged by it.
+    [doubt] = Doubts("anomalies", world.database, world.database).known()
+    assert SINCE * SECOND - DAY * SECOND < doubt.after <= SINCE * SECOND
 
 
 def test_test_events_are_kept_apart(store: Store) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from functions.measure.lease import LeaseLost
+from functions.measure.lease import LeaseLostMeanwhile
 from functions.shared.domain.series import SeriesTable
 from functions.shared.ports import SeriesStore
 
@@ -19,7 +19,7 @@ class Halted:
     def write(self, table: SeriesTable, rows: Sequence[Sequence[Any]]) -> None:
         self._meanwhile()
         self._series.write(table, rows)
-        raise LeaseLost("Another one runs the batches now.")
+        raise LeaseLostMeanwhile("Another one runs the batches now.")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._series, name)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from functions.measure.database import Database, one, some
+from functions.measure.doubts import Doubts
 from functions.measure.erasing import people, places, statements
 from functions.measure.erasing.disk import Disk
 from functions.measure.erasing.erasures import Erasure, Erasures
@@ -41,6 +42,7 @@ class Turn(NamedTuple):
 
     lease: Lease
     database: Database
+    doubts: Doubts
 
 
 class Eraser:
@@ -135,10 +137,13 @@ class Eraser:
         counts, rows = self._series_rows(erasure)
         erasure = _with(erasure, {**self._beside(erasure), **counts})
         self._erasures.note(erasure)
-        self._tombstones.write(rows, self._clock())
+        # Of some a session of somebody else may stand again, if this one lost the turn.
+        version = turn.lease.version()
+        with turn.doubts.of_writing(version), turn.lease.writing():
+            self._tombstones.write(rows, self._clock())
         self._tombstones.tidy()
         # Of rows that go now nobody is told by a newer one.
-        database.run(statements.PURGED, {"version": turn.lease.version()})
+        database.run(statements.PURGED, {"version": version})
         for table, where in statements.DERIVED.items():
             self._disk.delete(table, where, erasure.erasure_id)
         self._disk.forget_versions("metric_states", self._texts(statements.MONTHS_OF_METRICS, erasure))

@@ -44,7 +44,6 @@ class _Task(NamedTuple):
     before: int
     until: int
     changed: Mapping[str, int]
-    doubted: bool = False
 
 
 class Judge:
@@ -86,9 +85,18 @@ class Judge:
         tasks = self._tasks(batch, now, doubts)
         # What has to be judged again is noted first: should this run die, the next one does it.
         self._progress.reach({t.unit: Reached(batch, t.start) for t in tasks if t.start < t.before}, self._clock())
+        if doubts:
+            # What is doubted may be on its way still, and would be behind what is found.
+            self._series.await_visible(ANOMALIES)
+        newest = {interval: self._progress.newest(interval) for interval in {t.unit.interval for t in tasks}}
         done: dict[Unit, Reached] = {}
-        with self._doubts.of_writing(min((task.start for task in tasks), default=0)):
-            finished = self._work_all(tasks, batch, now, more, done)
+        finished = True
+        for task in tasks:
+            until = self._work(task, newest[task.unit.interval], now, more) if more() else task.start
+            if until > task.start or until == task.until or doubts:
+                done[task.unit] = Reached(batch, until)
+            finished = finished and until == task.until
+        self._flush()
         if self._windows:
             # Whoever sees how far it came is to find what was written.
             self._series.await_visible(ANOMALIES)
@@ -96,39 +104,21 @@ class Judge:
         self._doubts.settle(doubts)
         return Judged(self._windows, self._anomalies, finished)
 
-    def _work_all(
-        self, tasks: Sequence[_Task], batch: int, now: int, more: Callable[[], bool], done: dict[Unit, Reached]
-    ) -> bool:
-        """Judge and write, and note in ``done`` how far that came. Returns whether it was all."""
-        newest = {interval: self._progress.newest(interval) for interval in {t.unit.interval for t in tasks}}
-        finished = True
-        for task in tasks:
-            until = self._work(task, newest[task.unit.interval], now, more) if more() else task.start
-            if until > task.start or until == task.until or task.doubted:
-                done[task.unit] = Reached(batch, until)
-            finished = finished and until == task.until
-        self._flush()
-        return finished
-
     def _tasks(self, batch: int, now: int, doubts: Sequence[Doubt]) -> list[_Task]:
         """What there is to do: each unit of which something changed, or a window became complete, or is doubted."""
-        reached = {
-            name: before._replace(until=earliest(doubts, before.until), at=0) if doubts else before
-            for name, before in self._progress.reached().items()
-        }
+        reached = self._progress.reached()
         known = {unit: reached.get((unit.name, unit.interval)) for unit in self._units}
-        known = {unit: before for unit, before in known.items() if self._is_due(unit, before, now)}
+        known = {unit: before for unit, before in known.items() if doubts or self._is_due(unit, before, now)}
         by_batch: dict[int, list[Unit]] = defaultdict(list)
         for unit, before in known.items():
             by_batch[before.batch if before else 0].append(unit)
         found = []
         for after, some in by_batch.items():
             for unit, changed in self._progress.changed(some, after, batch).items() if after < batch else []:
-                found.append(self._task(unit, known[unit], changed, now))
+                found.append(self._task(unit, known[unit], changed, now, doubts))
             if after >= batch:
-                found += [self._task(unit, known[unit], {}, now) for unit in some]
-        wanted = [task for task in found if task.start < task.until or known[task.unit] is None or task.changed]
-        return [task._replace(doubted=bool(doubts)) for task in wanted]
+                found += [self._task(unit, known[unit], {}, now, doubts) for unit in some]
+        return [task for task in found if task.start < task.until or known[task.unit] is None or task.changed]
 
     def _is_due(self, unit: Unit, before: Reached | None, now: int) -> bool:
         """Whether a window is complete that was not, or changes have waited long enough."""
@@ -137,16 +127,19 @@ class Judge:
         return not 0 <= self._clock() - before.at < self._again
 
     @staticmethod
-    def _task(unit: Unit, reached: Reached | None, changed: Mapping[str, int], now: int) -> _Task:
+    def _task(
+        unit: Unit, reached: Reached | None, changed: Mapping[str, int], now: int, doubts: Sequence[Doubt]
+    ) -> _Task:
         reach = REACHES[unit.interval]
         until = now - now % reach.length
         # A clock that was set back makes no window incomplete again.
         until = max(until, reached.until) if reached else until
         first = min(changed.values(), default=until)
-        start = min(reached.until, first) if reached else first
+        judged = earliest(doubts, reached.until) if reached else None
+        start = first if judged is None else min(judged, first)
         if reach.horizon is not None:
             start = max(start, until - reach.horizon * reach.length)
-        return _Task(unit, min(start, until), reached.until if reached else start, until, changed)
+        return _Task(unit, min(start, until), start if judged is None else judged, until, changed)
 
     def _work(self, task: _Task, newest: Mapping[str, int], now: int, more: Callable[[], bool]) -> int:
         """Judge from the start on, a period at a time. Returns up to where it came."""
@@ -212,7 +205,9 @@ class Judge:
 
     def _flush(self) -> None:
         """Write what was found: as few writes as can be, each costs the store as much as thousands of rows."""
-        self._series.write(ANOMALIES, self._rows)
+        if self._rows:
+            with self._doubts.of_writing(min(row.ts for row in self._rows)):
+                self._series.write(ANOMALIES, self._rows)
         self._windows += len(self._rows)
         self._rows = []
 

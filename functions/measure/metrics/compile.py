@@ -104,23 +104,21 @@ def added(slot: Slot, scratch: str) -> tuple[str, ...]:
     made = SOURCES[slot.source].made
     came = f"{made} > {{compared:UInt64}} AND {made} <= {{made:UInt64}}"
     fresh = groups.of_rows(slot, added_to(slot), came, minutes=True)
-    # A statement that somebody between sends again later meets what is another merge's.
-    own = "of = {batch:UInt64} AND fresh_digest != 0"
     # Of one that is gone the row still tells by what it was ever measured.
     live = (
         f"SELECT step, window AS start, {_KEY}, sums, {COLUMNS}, ever AS present, digest, version AS stood"
         " FROM metric_states FINAL"
         f" PREWHERE step IN ('{MINUTE}', '{BLOCK}') AND {_BETWEEN}"
-        f" AND (step, window, {_KEY}) IN (SELECT {_GROUP} FROM {scratch} WHERE {own})"
+        f" AND (step, window, {_KEY}) IN (SELECT {_GROUP} FROM {scratch} WHERE fresh_digest != 0)"
     )
     return (
-        f"CREATE OR REPLACE TABLE {scratch} ENGINE = Memory AS SELECT *, {{batch:UInt64}} AS of FROM ({fresh})",
+        f"CREATE OR REPLACE TABLE {scratch} ENGINE = Memory AS {fresh}",
         f"INSERT INTO metric_states (step, window, {_KEY}, sums, {COLUMNS}, different, levels, ever, digest, gone,"
         f" version) SELECT {_GROUP}, sumMap(sums), {merged_states()}, {DIFFERENT_OF_ANY},"
         f" {LEVELS_OF_ANY if slot.quantile else NO_LEVELS},"
         " arraySort(groupUniqArrayArray(present)), greatest(1, sum(digest)), false, {batch:UInt64}"
         f" FROM (SELECT {_GROUP}, sums, {COLUMNS}, present, fresh_digest AS digest, toUInt64(0) AS stood"
-        f" FROM {scratch} WHERE {own} UNION ALL {live}) GROUP BY {_GROUP}"
+        f" FROM {scratch} WHERE fresh_digest != 0 UNION ALL {live}) GROUP BY {_GROUP}"
         # What has it already is left as it is: somebody between may send a statement twice.
         " HAVING max(stood) < {batch:UInt64} SETTINGS optimize_on_insert = 0",
         f"DROP TABLE IF EXISTS {scratch}",

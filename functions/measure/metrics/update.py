@@ -17,6 +17,7 @@ from functions.measure.metrics.definitions import IntervalName
 from functions.measure.metrics.export import Exporter
 from functions.measure.metrics.plan import BLOCK_SECONDS, Plan
 from functions.measure.metrics.sources import SourceName
+from functions.shared.domain.instants import SECOND
 from functions.shared.domain.series import METRICS, MetricRow
 from functions.shared.ports import SeriesStore
 
@@ -40,6 +41,9 @@ SELECT last.1, last.2, last.2 > 0 AND purged <= last.2 AND anew = 0,
     (SELECT max(batch) FROM metric_progress WHERE stage = 'begun'), last.3, last.4"""
 # Where no stitching told how far it came, all that is there counts.
 _ALL = 2**64 - 1
+# By its batch too: what somebody between sends once more, later, is to meet no other merge's.
+_SCRATCH = "metric_added_"
+_LEFT = "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {scratch:String})"
 _PASSED = "(stage, batch) NOT IN (SELECT stage, max(batch) FROM metric_progress GROUP BY stage)"
 _DELETED = "SETTINGS lightweight_delete_mode = 'lightweight_update', lightweight_deletes_sync = 2"
 # A cluster refuses a condition that asks a query, unless it is told that all replicas come to the same. How far batches
@@ -129,6 +133,8 @@ class MetricsUpdater:
         # Of a merge that died nobody knows what it had added.
         adds = 0 < compared <= stitched and begun <= after and same
         blocks, bounds = self._touched(given)
+        if begun > after:
+            self._remove_scratch()
         if blocks:
             self._reach("begun", batch)
             self._compute(bool(told), adds, {**given, **bounds}, arrived)
@@ -188,8 +194,13 @@ class MetricsUpdater:
             only_came = adds and self._some(sql.added_to(slot), given)
             yield [
                 *([sql.computed(slot, anew=not adds)] if read else []),
-                *(sql.added(slot, f"metric_added_{number}") if only_came else []),
+                *(sql.added(slot, f"{_SCRATCH}{number}_{given['batch']}") if only_came else []),
             ]
+
+    def _remove_scratch(self) -> None:
+        """What a merge that died left."""
+        for (table,) in list(self._database.rows(_LEFT, {"scratch": _SCRATCH})):
+            self._database.run(f"DROP TABLE IF EXISTS {table}", {})
 
     def _some(self, query: str, given: Mapping[str, Any]) -> bool:
         return bool(self._one(f"SELECT count() FROM ({query})", given)[0])  # noqa: S608
@@ -216,16 +227,19 @@ class MetricsUpdater:
             return 0
         after = earliest(doubts, exported)
         with self._doubts.of_writing(after):
-            written = self._export(after)
+            written, first = self._export(after)
         if written:
             # Whoever sees that this batch was exported is to find what it wrote.
             self._series.await_visible(METRICS)
         self._reach("exported", merged)
+        if doubts and written:
+            # Windows may have been judged by what was there.
+            self._doubts.pass_on("anomalies", first * SECOND)
         self._doubts.settle(doubts)
         return written
 
-    def _export(self, after: int) -> int:
-        """Write what changed after a batch: how many rows."""
+    def _export(self, after: int) -> tuple[int, int]:
+        """Write what changed after a batch: how many rows, and the second of the first window."""
         exporter = Exporter(self._plan, self._clock())
         first, last, changed = self._one(
             "SELECT toInt64(toUnixTimestamp(min(window))), toInt64(toUnixTimestamp(max(window))), count()"
@@ -238,7 +252,7 @@ class MetricsUpdater:
             for some in _some(exporter.rows(self._database.rows(sql.changed_groups(), given))):
                 self._series.write(METRICS, some)
                 written += len(some)
-        return written
+        return written, first
 
     def tidy(self, keep: int = _KEPT_ROWS) -> None:
         """Forget, once it is much, what was noted and is computed, and how far the batches before came."""

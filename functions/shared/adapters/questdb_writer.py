@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
@@ -88,7 +88,9 @@ class Writer:
         headers = {"Authorization": self._authorization, "Content-Type": "text/plain"}
         try:
             with closing(self._connect()) as connection:
-                connection.request("POST", "/write?precision=n", lines, headers)
+                # Who finds a request too large may say so before it has come, and hear no more of it.
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    connection.request("POST", "/write?precision=n", lines, headers)
                 answer = connection.getresponse()
                 said = answer.read().decode(errors="replace")
         except (OSError, HTTPException) as error:

@@ -2,11 +2,12 @@
 
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
 from functions.measure import exporting
-from functions.measure.doubts import Doubts
+from functions.measure.doubts import Doubt, Doubts
 from functions.measure.exporting import SessionExporter, Version, Waiting
 from functions.shared.adapters.memory_series import MemorySeries
 from functions.shared.domain import lines
@@ -19,7 +20,7 @@ class Pieces:
     """A database that answers each export with the same pieces."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
-        self.pieces, self.reached = list(pieces), list[Any]()
+        self.pieces, self.reached, self.run_with = list(pieces), list[Any](), list[Mapping[str, Any]]()
 
     def text(self, sql: str, parameters: Mapping[str, Any]) -> Generator[bytes]:
         yield from self.pieces
@@ -28,7 +29,9 @@ class Pieces:
         yield from ()
 
     def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
-        self.reached.append(parameters["version"])
+        self.run_with.append(parameters)
+        if "version" in parameters:
+            self.reached.append(parameters["version"])
 
 
 def row(number: int, count: str = "3i") -> bytes:
@@ -71,6 +74,18 @@ def test_a_row_that_no_column_takes_holds_up_no_other() -> None:
     assert export(database, series) == (8, 1, True)
     assert len(series.query("SELECT session_id FROM sessions")) == 8
     assert database.reached == [7]
+
+
+def test_of_what_is_told_once_more_is_remembered_how_far_that_came() -> None:
+    database = Pieces([row(1)])
+    exporter = SessionExporter(database, MemorySeries(), Doubts("sessions", database, database))
+    time = iter([True, False])
+    waiting = Waiting([Version(7, 0, 1), Version(9, 0, 1)], [Doubt("d", 6)])
+    assert exporter.export(waiting, lambda: next(time)) == (1, 0, False)
+    assert [one for one in database.run_with if "doubt" in one or "doubts" in one] == [
+        {"doubt": ANY, "series": "sessions", "after": 8},
+        {"doubts": ["d"]},
+    ]
 
 
 def test_a_newline_inside_of_a_text_ends_no_line() -> None:
