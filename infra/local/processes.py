@@ -173,6 +173,9 @@ class Supervised:
                 # Of its own session, so that a Ctrl-C at the terminal reaches the stack alone.
                 start_new_session=True,
             )
+        if self._stop.is_set():
+            # Who asked for it while there was no process yet had nothing to signal.
+            self._signal(signal.SIGTERM)
         self.pid, self.started_at, self.born = self._process.pid, time.time(), birth(self._process.pid)
         self.guardian.tell("+", self.pid)
         self.changed()

@@ -425,7 +425,9 @@ class Stack:
         self.running[service.name] = supervised
         supervised.start()
         if self._stopping.is_set():
+            # Who ends the stack may have looked already at what there is to end.
             supervised.stop()
+            supervised.join()
         supervised.wait_ready()
         self.done(Step(service.name, service.url, time.monotonic() - began))
 

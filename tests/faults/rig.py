@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import select
 import signal
 import subprocess
@@ -38,6 +39,8 @@ SHORT = {
     "WEIR_CLICKHOUSE_TIMEOUT_SECONDS": "3",
 }
 _DISK = "size=384m"
+# None that the kernel gives to whoever connects: what was killed is to find its own again.
+_PORTS = range(20_000, 32_000)
 
 
 class Rig:
@@ -56,7 +59,7 @@ class Rig:
         names = (*PREFERRED, "nats proxy", "clickhouse proxy")
         self.ports: dict[str, int] = {}
         for name in names:
-            self.ports[name] = ports.choose(0, set(self.ports.values()))
+            self.ports[name] = ports.choose(random.choice(_PORTS), set(self.ports.values()))
         self.nats = TcpProxy(self.ports["nats"], self.ports["nats proxy"])
         self.store = HttpProxy(self.ports["clickhouse"], self.ports["clickhouse proxy"])
 

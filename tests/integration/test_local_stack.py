@@ -146,6 +146,27 @@ def test_a_service_that_cannot_start_says_why(tmp_path: Path) -> None:
     guardian.close()
 
 
+def test_a_service_that_is_stopped_before_its_process_is_there_ends_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guardian, spawn = processes.Guardian(), processes.Supervised._spawn
+    service = processes.Service("sleeper", ["sleep", "60"], {}, tmp_path / "log", is_ready=lambda: True)
+    supervised = processes.Supervised(service, guardian, lambda: None)
+
+    def stopped_first(one: processes.Supervised) -> subprocess.Popen[bytes]:
+        one.stop()
+        return spawn(one)
+
+    monkeypatch.setattr(processes.Supervised, "_spawn", stopped_first)
+    try:
+        supervised.start()
+        until(lambda: supervised.state == "stopped", 20, "the end of the service")
+    finally:
+        supervised.force()
+        supervised.join()
+        guardian.close()
+
+
 def test_a_service_that_says_it_is_lost_is_started_anew(tmp_path: Path) -> None:
     guardian, lost = processes.Guardian(), threading.Event()
     service = processes.Service(
