@@ -44,7 +44,7 @@ class Doubts:
         if not doubts:
             return
         if left_after is not None:
-            self._leave(self._database, left_after)
+            self._leave(self._database, self._series, left_after)
         self._database.run(_SETTLE, {"doubts": [doubt.doubt_id for doubt in doubts]})
 
     @contextmanager
@@ -54,15 +54,15 @@ class Doubts:
             yield
         except LeaseLostMeanwhile:
             _log.warning("another had the turn meanwhile: %s are told once more", self._series)
-            self._leave(self._unheld, after)
+            self._leave(self._unheld, self._series, after)
             raise
 
     def pass_on(self, series: str, after: int) -> None:
         """Leave one of another series, which is made of this one."""
-        self._database.run(_LEAVE, {"doubt": self._new_id(), "series": series, "after": after})
+        self._leave(self._database, series, after)
 
-    def _leave(self, database: Database, after: int) -> None:
-        database.run(_LEAVE, {"doubt": self._new_id(), "series": self._series, "after": after})
+    def _leave(self, database: Database, series: str, after: int) -> None:
+        database.run(_LEAVE, {"doubt": self._new_id(), "series": series, "after": after})
 
 
 def earliest(doubts: Sequence[Doubt], reached: int) -> int:

@@ -15,6 +15,7 @@ from functions.shared.errors import StoreRefused, StoreUnavailable
 from functions.shared.ports import SeriesStore
 
 _STAGE = "sessions"
+# Each request costs two looks at the turn.
 _BYTES_AT_A_TIME = 16 << 20
 
 

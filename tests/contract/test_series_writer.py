@@ -1,5 +1,8 @@
 """How the writer reaches QuestDB and how long it tries, without a server."""
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from questdb.ingress import Sender
 
@@ -56,6 +59,26 @@ def test_what_a_proxy_finds_too_large_is_refused_and_can_be_tried_with_fewer_row
     status: int, kind: type[Exception]
 ) -> None:
     assert isinstance(_refusal(METRICS, status, "<html>"), kind)
+
+
+def test_who_says_so_before_all_of_a_request_has_come_is_heard() -> None:
+    answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def refuse() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1_000)
+                connection.sendall(answer)
+                # Nobody listens to the rest, and who sends it is told so.
+                connection.shutdown(socket.SHUT_RD)
+                connection.recv(1)
+
+        refused = pool.submit(refuse)
+        settings = SeriesSettings(questdb_url=f"http://127.0.0.1:{server.getsockname()[1]}", questdb_retry_seconds=0)
+        with pytest.raises(StoreRefused, match="of this size"):
+            Writer(settings).write_lines(METRICS, b"x" * (64 << 20))
+        refused.result(20)
 
 
 @pytest.mark.parametrize("url", ["q.test:9000", "ws://q.test", "http://q.test;user=x", "http://"])

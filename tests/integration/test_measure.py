@@ -176,17 +176,24 @@ def test_who_lost_the_turn_writes_nothing_and_is_told(batches: Batches) -> None:
         quick.release()
 
 
+def leases_of(monkeypatch: pytest.MonkeyPatch) -> list[Lease]:
+    """Those that ask for the turn from now on, in their order."""
+    found, acquire = list[Lease](), Lease.acquire
+
+    def known(lease: Lease, wait_seconds: float = 0.0) -> bool:
+        found.append(lease)
+        return acquire(lease, wait_seconds)
+
+    monkeypatch.setattr(Lease, "acquire", known)
+    return found
+
+
 def test_who_was_halted_with_sessions_in_hand_tells_the_series_store_nothing_old(
     batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another took the turn meanwhile, and told of the same sessions as they are now."""
-    series, leases, told = MemorySeries(), list[Lease](), list[Any]()
-    text, acquire = ClickHouseBatch.text, Lease.acquire
+    series, leases, told, text = MemorySeries(), leases_of(monkeypatch), list[Any](), ClickHouseBatch.text
     batches.record([event(random.Random(n), NOW - n * SECOND, anonymous_id="d9") for n in range(5)])
-
-    def known(lease: Lease, wait_seconds: float = 0.0) -> bool:
-        leases.append(lease)
-        return acquire(lease, wait_seconds)
 
     def halted(store: ClickHouseBatch, sql: str, parameters: Mapping[str, Any]) -> Generator[bytes]:
         in_hand = list(text(store, sql, parameters))
@@ -197,7 +204,6 @@ def test_who_was_halted_with_sessions_in_hand_tells_the_series_store_nothing_old
             told.extend(series.query(_TOLD))
         yield from in_hand
 
-    monkeypatch.setattr(Lease, "acquire", known)
     monkeypatch.setattr(ClickHouseBatch, "text", halted)
     with pytest.raises(LeaseLost):
         batches.service(series).run(60)
@@ -211,13 +217,8 @@ def test_who_was_halted_while_it_told_of_sessions_has_them_told_once_more(
     batches: Batches, monkeypatch: pytest.MonkeyPatch, answered: bool
 ) -> None:
     """Its request was under way when another took the turn, and ends when that one has told of what is newer."""
-    series, leases, told = MemorySeries(), list[Lease](), list[Any]()
-    write, acquire = MemorySeries.write_lines, Lease.acquire
+    series, leases, told, write = MemorySeries(), leases_of(monkeypatch), list[Any](), MemorySeries.write_lines
     batches.record([event(random.Random(n), NOW - n * SECOND, anonymous_id="d9") for n in range(5)])
-
-    def known(lease: Lease, wait_seconds: float = 0.0) -> bool:
-        leases.append(lease)
-        return acquire(lease, wait_seconds)
 
     def halted(store: MemorySeries, table: SeriesTable, lines: bytes) -> None:
         if len(leases) == 1:
@@ -231,7 +232,6 @@ def test_who_was_halted_while_it_told_of_sessions_has_them_told_once_more(
         else:
             write(store, table, lines)
 
-    monkeypatch.setattr(Lease, "acquire", known)
     monkeypatch.setattr(MemorySeries, "write_lines", halted)
     with pytest.raises(LeaseLost):
         batches.service(series).run(60)

@@ -92,7 +92,9 @@ def computed(slot: Slot, anew: bool = True) -> str:
         f"step IN ('{MINUTE}', '{BLOCK}') AND source = {literal(slot.source)} AND slot = {literal(slot.name)}"
         f" AND {_BETWEEN} AND {START[BLOCK]}(window) IN ({noted})"
     )
-    return _kept(groups.of_rows(slot, noted, f"{made} <= {{made:UInt64}}" if made else "", slot.source in ADDED), live)
+    # Minutes are merged to nothing, so what they are made of is kept only where more is added to it.
+    minutes = slot.source in ADDED
+    return _kept(groups.of_rows(slot, noted, f"{made} <= {{made:UInt64}}" if made else "", minutes), live)
 
 
 def added(slot: Slot, scratch: str) -> tuple[str, ...]:

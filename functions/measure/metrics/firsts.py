@@ -1,12 +1,7 @@
 """The first session of each visitor, kept up to date for the visitors whose sessions changed."""
 # ruff: noqa: S608  the SQL is put together from our own names
 
-from typing import Literal
-
 from functions.measure.metrics.compile import touched
-
-# Which sessions are looked at: those of which newer rows tell, or all that begin in what is touched.
-Sight = Literal["told", "touched"]
 
 _VALUES = "started_at, platform, country, device_type"
 # Sessions of a visitor do not overlap, so no two begin at once.
@@ -18,17 +13,18 @@ _NEWER = f"{_TIMES} AND version > {{compared:UInt64}}"
 _LOST = "is_stood AND may_be_lost AND (NOT is_here OR here.1 > stood.1)"
 
 
-def compare(sight: Sight) -> str:
+def compare(told: bool) -> str:
     """Put side by side what first sessions were known, and what is found where sessions changed.
 
-    ``told`` is for when each change since the last merge left a newer row of its session, also of one that is no more.
+    ``told``: each change since the last merge left a newer row of its session, also of one that is no more, and no
+    other session is looked at. Else all are that begin in what is touched.
     Parameters: as :func:`keep`, and compared: up to which version the last merge took sessions.
     """
-    within = _NEWER if sight == "told" else f"{_TIMES} AND {_TOUCHED}"
+    within = _NEWER if told else f"{_TIMES} AND {_TOUCHED}"
     # By any of their versions first: so only rows of visitors concerned are compared with each other. By name alone: a
     # session may keep its id and become one of another environment, and then only the newer row there tells of it.
     concerned = f"SELECT visitor_hash FROM session_rows PREWHERE {within}"
-    if sight == "told":
+    if told:
         lost = f"(visitor_hash, started_at) IN (SELECT visitor_hash, started_at FROM session_rows PREWHERE {within})"
     else:
         lost = _TOUCHED

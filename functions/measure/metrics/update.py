@@ -41,7 +41,7 @@ SELECT last.1, last.2, last.2 > 0 AND purged <= last.2 AND anew = 0,
     (SELECT max(batch) FROM metric_progress WHERE stage = 'begun'), last.3, last.4"""
 # Where no stitching told how far it came, all that is there counts.
 _ALL = 2**64 - 1
-# By its batch too: what somebody between sends once more, later, is to meet no other merge's.
+# The batch is in the name too: what somebody between sends once more, later, is to meet no other merge's.
 _SCRATCH = "metric_added_"
 _LEFT = "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {scratch:String})"
 _PASSED = "(stage, batch) NOT IN (SELECT stage, max(batch) FROM metric_progress GROUP BY stage)"
@@ -168,7 +168,7 @@ class MetricsUpdater:
                 self._database.run(statement, {**given, **changed})
 
         def run_firsts() -> None:
-            run([firsts.compare("told" if told else "touched")])
+            run([firsts.compare(told)])
             lost = bool(self._one(firsts.count_lost(), {})[0])
             run([firsts.keep(search=lost), firsts.note_blocks()])
             run(self._statements("firsts"), **self._touched({**given, "batch": given["batch"] + 1})[1])
