@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
+from functions.measure import attempts
 from functions.measure.background import Background
 from functions.measure.database import Database
 from functions.measure.following import Beside, Follow, Followed, More
@@ -107,6 +108,7 @@ class MeasureService:
             step_ms[name] = round((self._clock() - since) / _MILLISECOND, 3)
 
         plan_upgrade(self._database)
+        self._database.run(attempts.REMEMBER, {})
         if rebuild:
             counts["ranges"] = plan_rebuild(self._database, *rebuild)
         if sweep:

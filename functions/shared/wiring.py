@@ -344,7 +344,7 @@ def measure_service(at_once: bool = False) -> "MeasureService":
     stitcher = Stitcher(
         database,
         lease,
-        lambda sql, given: metrics.note(Changed(sql, given)),
+        lambda sql, given, attempts: metrics.note(Changed(sql, given, attempts)),
         Rule(
             settings.session_gap_seconds, settings.session_longest_seconds, settings.measure_horizon_days * _DAY_SECONDS
         ),

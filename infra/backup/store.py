@@ -24,6 +24,7 @@ DERIVED = frozenset(
         "metric_touched",
         "session_event_rows",
         "session_rows",
+        "told_attempts",
         "touched",
         "visitor_aliases",
         "visitor_first_rows",

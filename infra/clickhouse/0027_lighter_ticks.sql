@@ -6,7 +6,8 @@ ALTER TABLE session_event_rows {{on_cluster}}
 
 -- `came`: stitched events are there that were not before, and nothing else of them changed.
 ALTER TABLE metric_touched {{on_cluster}} MODIFY COLUMN
-    concerns Enum8('all' = 0, 'arrived' = 1, 'visitors' = 2, 'sessions' = 3, 'firsts' = 4, 'came' = 5) DEFAULT 'all';
+    concerns Enum8('all' = 0, 'arrived' = 1, 'visitors' = 2, 'sessions' = 3, 'firsts' = 4, 'came' = 5, 'told' = 6)
+    DEFAULT 'all';
 
 -- Up to which version of visitors and sessions a merge took what changed: the next one takes what is of later ones. By
 -- which definitions it measured, and the first merge since when these hold: what is older is not added to.

@@ -126,6 +126,32 @@ def test_the_same_events_in_any_of_twenty_ways_are_the_same_sessions_metrics_and
     assert whole.batches.rows("SELECT count() AS n FROM touched") == [{"n": 0}]
 
 
+def test_events_without_rivals_that_come_in_parts_are_counted_once_whenever_their_attempts_tell(whole: Whole) -> None:
+    chance = random.Random(3)
+    arrivals = events(11, 60)
+    chance.shuffle(arrivals)
+    client = whole.batches.client
+    client.command("CREATE OR REPLACE TABLE words ENGINE = Memory AS SELECT * FROM touched")
+    for number, since in enumerate(range(0, len(arrivals), 11)):
+        whole.batches.record(arrivals[since : since + 11])
+        if number % 4 == 1:
+            # Its rows are there, but it tells late: only after others have been measured in the same minutes.
+            client.command("INSERT INTO words SELECT * FROM touched")
+            client.command("TRUNCATE TABLE touched")
+        elif number % 4 == 3:
+            # What somebody told late and what was told already: the first is told twice in one run, and then once more.
+            client.command("INSERT INTO touched SELECT * FROM words")
+            client.command("INSERT INTO touched SELECT * FROM words")
+        whole.measure()
+    client.command("INSERT INTO touched SELECT * FROM words")
+    whole.measure()
+    whole.check(arrivals)
+    client.command("DROP TABLE words")
+    added = "SELECT count() AS n FROM metric_touched WHERE concerns = 'told' AND block NOT IN"
+    [told] = whole.batches.rows(f"{added} (SELECT block FROM metric_touched WHERE concerns IN ('all', 'arrived'))")
+    assert told["n"] > 0
+
+
 def test_sessions_and_metrics_follow_merges_and_an_undo_restores_exactly_what_was(whole: Whole) -> None:
     whole.batches.record(ARRIVALS)
     whole.measure()

@@ -10,13 +10,13 @@ from typing import Any
 import clickhouse_connect
 
 from functions.enrich.recording import Recorder
-from functions.measure import following
+from functions.measure import attempts, following
 from functions.measure.database import Database
 from functions.measure.doubts import Doubts
 from functions.measure.exporting import SessionExporter
 from functions.measure.lease import Lease, Leased, LeasedSeries, comment
 from functions.measure.service import MeasureService, Merges
-from functions.measure.stitching.stitcher import Rule, Step, Stitcher
+from functions.measure.stitching.stitcher import Note, Rule, Step, Stitcher
 from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.adapters.clickhouse_tables import ClickHouseTables
 from functions.shared.errors import StoreUnavailable
@@ -32,6 +32,16 @@ _FACTS = (
     " exit_page, referrer, campaign, country, device_type, browser, os, platforms, client_session_ids, is_bounce,"
     " is_bot, key_id, environment"
 )
+
+
+def note_attempts(database: Database) -> Note:
+    """What the metrics take notice of, where there are none: the attempts that told of something."""
+
+    def note(_sql: str, given: Mapping[str, Any], told: str) -> None:
+        if told:
+            database.run(attempts.note(told), {**given, "batch": time.time_ns()})
+
+    return note
 
 
 def nothing(_more: following.More) -> Callable[[], following.Followed]:
@@ -93,7 +103,9 @@ class Batches:
         database = self.database(lease_id)
         lease = Lease(database, lease_id, time.time_ns, time.sleep, lease_seconds)
         assert lease.acquire(60)
-        stitcher = Stitcher(around(database), lease, lambda sql, given: None, Rule(), step_events)
+        mortal = around(database)
+        stitcher = Stitcher(mortal, lease, note_attempts(mortal), Rule(), step_events)
+        database.run(attempts.REMEMBER, {})
         try:
             until = stitcher.newest()
             steps = list(iter(lambda: stitcher.step(until), None))
@@ -110,7 +122,7 @@ class Batches:
         store = self.database(lease_id)
         lease = Lease(store, lease_id, time.time_ns, time.sleep, 5.0)
         database = Leased(store, lease)
-        stitcher = Stitcher(database, lease, lambda sql, given: None, Rule(), step_events)
+        stitcher = Stitcher(database, lease, note_attempts(database), Rule(), step_events)
         exporter = SessionExporter(database, LeasedSeries(series, lease), Doubts("sessions", database, store))
         return MeasureService(
             database,

@@ -124,6 +124,8 @@ class Stitched:
         # Every session there ever was, by its key: one that is no more is superseded.
         self._ever: dict[tuple[str, str], dict[str, Any]] = {}
         self._visits: dict[str, dict[str, Any]] = {}
+        # Who stored each event as it is: one attempt a call stored those that came, another those that are others now.
+        self._stored: dict[Event, str] = {}
         self._version = 0
         self._numbers: dict[str, int] = {}
 
@@ -142,13 +144,23 @@ class Stitched:
         self._ever = {key: self._versioned(self._ever.get(key), row) for key, row in ever.items()}
         self._insert("session_rows", list(self._ever.values()))
         self._insert("measure_progress", [{"stage": "stitched", "version": self._version}])
-        self._insert("processed_events", [_processed(event) for event in events])
-        self._insert("raw_events", [_raw(event) for event in events])
+        known = {event.event_id for event in self._stored}
+        self._stored = {event: self._stored.get(event) or self._attempt(event.event_id in known) for event in events}
+        self._insert_stored(events)
         return found
 
     def insert_newest(self) -> None:
         """Insert those events once more that the last call was the first to know of, or of another visitor."""
         self._insert("session_event_rows", [row for row in self._visits.values() if row["made"] == self._version])
+        of_last = (self._attempt(False), self._attempt(True))
+        self._insert_stored([event for event, attempt in self._stored.items() if attempt in of_last])
+
+    def _attempt(self, is_known: bool) -> str:
+        return str(uuid.UUID(int=self._version * 16 + (0xB if is_known else 0xA)))
+
+    def _insert_stored(self, events: Sequence[Event]) -> None:
+        self._insert("processed_events", [{**_processed(one), "attempt_id": self._stored[one]} for one in events])
+        self._insert("raw_events", [{**_raw(one), "attempt_id": self._stored[one]} for one in events])
 
     def _versioned(self, stood: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
         same = stood is not None and {**stood, "version": 0} == {**row, "version": 0}

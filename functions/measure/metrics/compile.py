@@ -22,7 +22,7 @@ CONCERNED: Mapping[SourceName, tuple[str, ...]] = {
     "firsts": ("firsts",),
 }
 # And for which its rows are only added to what stands.
-ADDED: Mapping[SourceName, str] = {"visits": "came"}
+ADDED: Mapping[SourceName, str] = {"visits": "came", "events": "told", "raw": "told"}
 _KEY = "source, slot, environment, cut, tags"
 _GROUP = f"step, start, {_KEY}"
 
@@ -48,27 +48,34 @@ def touched(source: SourceName, until: str = "<", anew: bool = True) -> str:
     return _noted(concerns, until)
 
 
-def added_to(slot: Slot) -> str:
-    """The blocks of a slot in which rows only came, and that stand as they are measured now.
+def choose_added(source: SourceName, chosen: str) -> str:
+    """Choose the blocks of a source that are added to, before any is written: those in which rows only came, and that
+    stand as they are measured now. Into a table of our own.
 
     Parameters: after, batch, since, until, and planned: the first merge of the definitions that hold.
     """
+    # What is computed at once stands at once, also where a slot holds nothing.
+    together = [one for one in CONCERNED if CONCERNED[one] == CONCERNED[source]]
     stand = (
         f"SELECT window FROM metric_states PREWHERE step = '{BLOCK}' AND {_BETWEEN}"
-        f" AND source = {literal(slot.source)} AND slot = {literal(slot.name)} AND version >= {{planned:UInt64}}"
-        # What this merge itself computed has all rows already.
-        " AND version < {batch:UInt64}"
+        f" AND source IN ({', '.join(map(literal, together))}) AND version >= {{planned:UInt64}}"
     )
     return (
-        f"{_noted([ADDED[slot.source]])} AND block NOT IN ({touched(slot.source, anew=False)}) AND block IN ({stand})"
+        f"CREATE TABLE IF NOT EXISTS {chosen} ENGINE = Memory AS SELECT DISTINCT block FROM"
+        f" ({_noted([ADDED[source]])} AND block NOT IN ({touched(source, anew=False)}) AND block IN ({stand}))"
     )
 
 
-def read_of(slot: Slot, anew: bool) -> str:
-    """The blocks of a slot that are read, all that are touched or but for those that may be added to."""
+def read_of(source: SourceName, added_to: str = "") -> str:
+    """The blocks of a source that are read: all that are touched, but for those that are added to."""
     # What became of first sessions is noted under this batch itself.
-    noted = touched(slot.source, "<=" if slot.source == "firsts" else "<")
-    return noted if anew else f"{noted} AND block NOT IN ({added_to(slot)})"
+    noted = touched(source, "<=" if source == "firsts" else "<")
+    return f"{noted} AND block NOT IN ({chosen(added_to)})" if added_to else noted
+
+
+def chosen(added_to: str) -> str:
+    """The blocks that were chosen."""
+    return f"SELECT block FROM {added_to}"
 
 
 def _noted(concerns: Iterable[str], until: str = "<") -> str:
@@ -78,34 +85,31 @@ def _noted(concerns: Iterable[str], until: str = "<") -> str:
     )
 
 
-def computed(slot: Slot, anew: bool = True) -> str:
+def computed(slot: Slot, added_to: str = "") -> str:
     """Compute the touched blocks of a slot, and their minutes; keep those groups that differ from what stands.
 
-    ``anew``: all of them; else :func:`added` is for those that may be added to.
+    ``added_to``: where those are that :func:`added` is for, if any are.
     Parameters: since, until (seconds, what is touched lies between), after (the last batch merged), batch (this one;
     what is noted later is not looked at), made (up to which version visitors and sessions stand; of later rows the
     next merge is told).
     """
-    noted = read_of(slot, anew)
-    made = SOURCES[slot.source].made
+    noted = read_of(slot.source, added_to)
     live = (
         f"step IN ('{MINUTE}', '{BLOCK}') AND source = {literal(slot.source)} AND slot = {literal(slot.name)}"
         f" AND {_BETWEEN} AND {START[BLOCK]}(window) IN ({noted})"
     )
     # Minutes are merged to nothing, so what they are made of is kept only where more is added to it.
     minutes = slot.source in ADDED
-    return _kept(groups.of_rows(slot, noted, f"{made} <= {{made:UInt64}}" if made else "", minutes), live)
+    return _kept(groups.of_rows(slot, noted, SOURCES[slot.source].counts, minutes), live)
 
 
-def added(slot: Slot, scratch: str) -> tuple[str, ...]:
+def added(slot: Slot, added_to: str, scratch: str) -> tuple[str, ...]:
     """Add the rows that came to what stands of their blocks: what they are in groups, then these with those that stood.
 
     That is what :func:`computed` comes to, without a look at what is counted already. Not after a merge that died.
     Parameters as there, and compared: up to which version the last merge took rows.
     """
-    made = SOURCES[slot.source].made
-    came = f"{made} > {{compared:UInt64}} AND {made} <= {{made:UInt64}}"
-    fresh = groups.of_rows(slot, added_to(slot), came, minutes=True)
+    fresh = groups.of_rows(slot, chosen(added_to), SOURCES[slot.source].came, minutes=True)
     # Of one that is gone the row still tells by what it was ever measured.
     live = (
         f"SELECT step, window AS start, {_KEY}, sums, {COLUMNS}, ever AS present, digest, version AS stood"
@@ -114,7 +118,9 @@ def added(slot: Slot, scratch: str) -> tuple[str, ...]:
         f" AND (step, window, {_KEY}) IN (SELECT {_GROUP} FROM {scratch} WHERE fresh_digest != 0)"
     )
     return (
-        f"CREATE OR REPLACE TABLE {scratch} ENGINE = Memory AS {fresh}",
+        # The newest version of a row is never passed over by its version, so older ones need not be looked for.
+        f"CREATE OR REPLACE TABLE {scratch} ENGINE = Memory AS {fresh}"
+        " SETTINGS use_skip_indexes_if_final_exact_mode = 0",
         f"INSERT INTO metric_states (step, window, {_KEY}, sums, {COLUMNS}, different, levels, ever, digest, gone,"
         f" version) SELECT {_GROUP}, sumMap(sums), {merged_states()}, {DIFFERENT_OF_ANY},"
         f" {LEVELS_OF_ANY if slot.quantile else NO_LEVELS},"

@@ -19,12 +19,12 @@ START = {MINUTE: "toStartOfMinute", BLOCK: "toStartOfTenMinutes", "1h": "toStart
 _LARGEST = "1e24"
 
 
-def of_rows(slot: Slot, noted: str, made: str, minutes: bool) -> str:
+def of_rows(slot: Slot, noted: str, counts: str, minutes: bool) -> str:
     """The groups of a slot's rows in some blocks: all that is kept of each, by what it is measured (``present``), and
     its ``fresh_digest``, which is 0 where nothing is counted.
 
-    ``noted``: a query of these blocks; ``made``: a further condition on rows, or nothing; ``minutes``: whether sets and
-    distributions are kept of minutes, too.
+    ``noted``: a query of these blocks; ``counts``: a further condition on rows, or nothing; ``minutes``: whether sets
+    and distributions are kept of minutes, too.
     """
     cuts = slot.cuts()
     columns = (
@@ -35,17 +35,17 @@ def of_rows(slot: Slot, noted: str, made: str, minutes: bool) -> str:
     bare = 0 if minutes else len(slot.minute_cuts)
     return (
         f"SELECT {columns}, sums, {_distributions(slot, bare)}, {_names(slot)} AS present, {_digest(slot)} AS"
-        f" fresh_digest FROM ({_grouped(slot, _chosen(slot, noted, made))})"
+        f" fresh_digest FROM ({_grouped(slot, _chosen(slot, noted, counts))})"
     )
 
 
-def _chosen(slot: Slot, noted: str, made: str) -> str:
+def _chosen(slot: Slot, noted: str, counts: str) -> str:
     """What stands behind the columns of a query of a slot's rows."""
     source = SOURCES[slot.source]
     when = (
         f"{source.time} >= toDateTime64({{since:Int64}}, 9, 'UTC')"
         f" AND {source.time} < toDateTime64({{until:Int64}}, 9, 'UTC')"
-        f" AND {START[BLOCK]}({_moment(source)}) IN ({noted}){f' AND {made}' if made else ''}"
+        f" AND {START[BLOCK]}({_moment(source)}) IN ({noted}){f' AND {counts}' if counts else ''}"
     )
     where = " AND ".join([*([source.always] if source.always else []), *_only(slot)])
     if source.near:

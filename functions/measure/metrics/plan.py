@@ -66,7 +66,9 @@ class Slot:
             (name, metric.kind, metric.property, metric.significant_digits, conditions.of(metric))
             for name, metric in sorted(measured.items())
         ]
-        return _number_of([self.source, self.name, told, sorted(self.unique_cuts), self.states, SCALE])
+        # Those of minutes were merged to nothing where all rows were read for each change.
+        kept = ["minutes"] if self.source in ("events", "raw") and self.states and self.minute_cuts else []
+        return _number_of([self.source, self.name, told, sorted(self.unique_cuts), self.states, SCALE, *kept])
 
     def cuts(self) -> list[tuple[str, Cut]]:
         """Its groupings by step, in their order."""

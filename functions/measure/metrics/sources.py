@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from functions.measure import attempts
 from functions.shared.domain.environments import SQL as ENVIRONMENT
 
 SourceName = Literal["visits", "events", "raw", "sessions", "firsts"]
@@ -31,7 +32,7 @@ class Source:
 
     ``versioned``: the newest row of a key stands, and ``time`` is part of the key, so rows may be chosen by it first.
     ``near``: where it is not part of the key, the column by which all versions of the rows that may be meant are found.
-    ``made``: the column that tells which version of the stitching made a row what it counts for, where rows tell it.
+    ``counts``: which rows a merge takes, and ``came``: which of them no merge before had taken; where rows tell.
     """
 
     relation: str
@@ -43,7 +44,8 @@ class Source:
     documents: tuple[str, ...] = ()
     always: str = ""
     versioned: bool = False
-    made: str = ""
+    counts: str = ""
+    came: str = ""
     near: str = ""
 
 
@@ -80,7 +82,9 @@ SOURCES: Mapping[SourceName, Source] = {
         time="timestamp",
         environment="environment",
         versioned=True,
-        made="made",
+        counts="made <= {made:UInt64}",
+        # What was made by a version is not of an older one, and versions are looked for by an index.
+        came="version > {compared:UInt64} AND made > {compared:UInt64} AND made <= {made:UInt64}",
         columns={
             **_VISITOR,
             **_texts("platform", "event_type", "event_name", "country", "device_type", "page_path"),
@@ -101,6 +105,8 @@ SOURCES: Mapping[SourceName, Source] = {
         dimensions={**_same("platform", "event_type", "device_type"), "country": "geo_country"},
         bot="is_bot",
         documents=("properties", "metrics"),
+        counts=attempts.COUNTS,
+        came=attempts.CAME,
     ),
     "raw": Source(
         relation="raw_events",
@@ -113,6 +119,8 @@ SOURCES: Mapping[SourceName, Source] = {
         },
         dimensions={**_same("platform", "event_type", "key_id"), "event_name": _TRACKED_NAME},
         documents=("properties",),
+        counts=attempts.COUNTS,
+        came=attempts.CAME,
     ),
     "sessions": Source(
         relation="session_rows",

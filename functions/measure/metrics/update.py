@@ -4,18 +4,20 @@ All of it can be repeated: what a batch that died left half done is finished by 
 from the same rows changes nothing. The work is done by the store; only finished numbers pass through here.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from threading import Lock
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from functions.measure import attempts
 from functions.measure.doubts import Doubts, earliest
 from functions.measure.metrics import compile as sql
-from functions.measure.metrics import firsts, names
+from functions.measure.metrics import firsts
 from functions.measure.metrics.definitions import IntervalName
 from functions.measure.metrics.export import Exporter
 from functions.measure.metrics.plan import BLOCK_SECONDS, Plan
+from functions.measure.metrics.slots import Database, Slots
 from functions.measure.metrics.sources import SourceName
 from functions.shared.domain.instants import SECOND
 from functions.shared.domain.series import METRICS, MetricRow
@@ -41,9 +43,6 @@ SELECT last.1, last.2, last.2 > 0 AND purged <= last.2 AND anew = 0,
     (SELECT max(batch) FROM metric_progress WHERE stage = 'begun'), last.3, last.4"""
 # Where no stitching told how far it came, all that is there counts.
 _ALL = 2**64 - 1
-# The batch is in the name too: what somebody between sends once more, later, is to meet no other merge's.
-_SCRATCH = "metric_added_"
-_LEFT = "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {scratch:String})"
 _PASSED = "(stage, batch) NOT IN (SELECT stage, max(batch) FROM metric_progress GROUP BY stage)"
 _DELETED = "SETTINGS lightweight_delete_mode = 'lightweight_update', lightweight_deletes_sync = 2"
 # A cluster refuses a condition that asks a query, unless it is told that all replicas come to the same. How far batches
@@ -51,25 +50,18 @@ _DELETED = "SETTINGS lightweight_delete_mode = 'lightweight_update', lightweight
 _DECIDED = "allow_nondeterministic_mutations = 1"
 # The store reads and groups with more than one thread, but does not begin nor write with more.
 _AT_ONCE = 2
-
-
-class Database(Protocol):
-    """Where statements run. All raise :class:`~functions.shared.errors.StoreUnavailable` when it is away."""
-
-    def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
-        """Run a statement to its end."""
-        ...
-
-    def rows(self, sql: str, parameters: Mapping[str, Any]) -> Generator[list[Any]]:
-        """The rows of a query, as they arrive."""
-        ...
+# What needs no sessions.
+_ARRIVED: tuple[SourceName, ...] = ("raw", "events")
 
 
 class Changed(NamedTuple):
-    """What changed: a query of times (or seconds) and what each change concerns, and its parameters."""
+    """What changed: a query of times (or seconds) and what each change concerns, and its parameters; and a query of the
+    attempts that told of it (:mod:`functions.measure.attempts`).
+    """
 
     sql: str
     parameters: Mapping[str, Any]
+    attempts: str = ""
 
 
 class Merge(NamedTuple):
@@ -77,6 +69,17 @@ class Merge(NamedTuple):
 
     batch: int
     stitched: int
+
+
+class _Before(NamedTuple):
+    """The merges before: see the query."""
+
+    after: int
+    compared: int
+    told: int
+    begun: int
+    plan: int
+    planned: int
 
 
 class Report(NamedTuple):
@@ -98,9 +101,10 @@ class MetricsUpdater:
         self._plan = plan
         self._clock = clock
         # A change may be noted by one thread while another merges those before: its number is above theirs.
-        self._last_batch, self._numbering, self._naming = 0, Lock(), Lock()
-        # Up to which batch that is computed which needs no sessions.
-        self._arrived = 0
+        self._last_batch, self._numbering = 0, Lock()
+        # Up to which batch that is computed which needs no sessions; by one thread at a time, as it may be added to.
+        self._arrived, self._arriving = 0, Lock()
+        self._slots = Slots(database, plan)
 
     def update(self, changed: Changed | None = None) -> Report:
         """Compute what changed, and what an update before left undone, then export. When it returns, all of it is told.
@@ -115,7 +119,11 @@ class MetricsUpdater:
     def note(self, changed: Changed) -> None:
         """Note the blocks of ten minutes in which something changed: they are remembered until they are computed."""
         with self._numbering:
-            self._database.run(sql.note(changed.sql), {**changed.parameters, "batch": self._next_batch()})
+            given = {**changed.parameters, "batch": self._next_batch()}
+            # Of an attempt that is known and whose blocks are not, all is read once it tells again.
+            if changed.attempts:
+                self._database.run(attempts.note(changed.attempts), given)
+            self._database.run(sql.note(changed.sql), given)
 
     def begin(self) -> Merge:
         """A merge, by a number above that of all it takes. Not while somebody writes what was noted."""
@@ -124,20 +132,20 @@ class MetricsUpdater:
 
     def merge(self, merge: Merge | None = None) -> tuple[int, int]:
         """Compute the noted blocks, their hours and days. Returns how many blocks, and how many states changed."""
-        arrived = self._arrived
         batch, stitched = merge or self.begin()
-        after, compared, told, begun, plan, planned = self._one(_MERGED, {"batch": batch})
-        same = plan == self._plan.signature
-        planned = planned if same else batch
-        given = {"after": after, "batch": batch, "compared": compared, "made": stitched or _ALL, "planned": planned}
-        # Of a merge that died nobody knows what it had added.
-        adds = 0 < compared <= stitched and begun <= after and same
+        before = self._before(batch)
+        after, same = before.after, before.plan == self._plan.signature
+        planned = before.planned if same else batch
+        given = {"after": after, "batch": batch, "planned": planned}
+        given |= {"compared": before.compared, "made": stitched or _ALL}
         blocks, bounds = self._touched(given)
-        if begun > after:
-            self._remove_scratch()
         if blocks:
-            self._reach("begun", batch)
-            self._compute(bool(told), adds, {**given, **bounds}, arrived)
+            with self._arriving:
+                # Of a merge that died nobody knows what it had added.
+                adds = same and self._whole(before.begun, after) and 0 < before.compared <= stitched
+                self._reach("begun", batch)
+                self._compute(before, adds, {**given, **bounds})
+                self._arrived = max(self._arrived, batch)
         groups = self._merge_up(after, batch)
         if blocks or groups:
             self._reach("merged", batch, stitched, planned)
@@ -146,67 +154,57 @@ class MetricsUpdater:
     def merge_arrived(self, merge: Merge | None = None) -> None:
         """Compute of the noted blocks what needs no sessions, ahead of :meth:`merge`, which then leaves that out."""
         batch = (merge or self.begin()).batch
-        given = {"after": max(self._arrived, self._reached("merged")), "batch": batch}
-        blocks, bounds = self._touched(given)
-        if blocks:
-            self._reach("arrived", batch)
-            self._track_names({**given, **bounds})
-            for statement in self._statements("events", "raw"):
-                self._database.run(statement, {**given, **bounds})
-        self._arrived = batch
+        with self._arriving:
+            before = self._before(batch)
+            given = {"after": max(self._arrived, before.after), "batch": batch, "planned": before.planned}
+            blocks, bounds = self._touched(given)
+            if blocks:
+                adds = self._adds_arrived(before, given["after"])
+                self._reach("arrived", batch)
+                with self._slots.of_rows(_ARRIVED, adds, {**given, **bounds}) as works:
+                    for work in works:
+                        work()
+            self._arrived = max(self._arrived, batch)
 
-    def _track_names(self, given: Mapping[str, Any]) -> None:
-        """Before anything is counted by name. One at a time: there is room for so many."""
-        with self._naming:
-            self._database.run(names.track(), given)
+    def _before(self, batch: int) -> _Before:
+        return _Before(*self._one(_MERGED, {"batch": batch}))
 
-    def _compute(self, told: bool, adds: bool, given: Mapping[str, Any], arrived: int) -> None:
+    def _adds_arrived(self, before: _Before, after: int) -> bool:
+        """Whether what is measured of events as they came is whole, as it is measured now: then it is added to."""
+        whole = self._whole(max(before.begun, self._reached("arrived")), after)
+        return whole and before.plan == self._plan.signature
+
+    def _whole(self, begun: int, after: int) -> bool:
+        """Whether what began has ended. What did not leaves its scratch."""
+        if begun > after:
+            self._slots.remove_left()
+        return begun <= after
+
+    def _compute(self, before: _Before, adds: bool, given: Mapping[str, Any]) -> None:
         """The noted blocks, slot by slot; beside them the first sessions, and what is computed from these."""
 
-        def run(statements: Iterable[str], **changed: int) -> None:
-            for statement in statements:
-                self._database.run(statement, {**given, **changed})
-
         def run_firsts() -> None:
-            run([firsts.compare(told)])
+            self._slots.run([firsts.compare(bool(before.told))], given)
             lost = bool(self._one(firsts.count_lost(), {})[0])
-            run([firsts.keep(search=lost), firsts.note_blocks()])
-            run(self._statements("firsts"), **self._touched({**given, "batch": given["batch"] + 1})[1])
+            self._slots.run([firsts.keep(search=lost), firsts.note_blocks()], given)
+            bounds = self._touched({**given, "batch": given["batch"] + 1})[1]
+            for work in self._slots.of("firsts", {**given, **bounds}):
+                work()
 
+        of_arrived = {**given, "after": max(self._arrived, given["after"])}
+        adds_arrived = self._adds_arrived(before, of_arrived["after"])
         pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="metrics")
         try:
-            running = [pool.submit(run_firsts)]
-            running += [pool.submit(run, some) for some in self._of_visits(adds, given)]
-            running += [pool.submit(run, [one]) for one in self._statements("sessions")]
-            after = max(arrived, given["after"])
-            if self._some(sql.touched("raw"), {**given, "after": after}):
-                self._track_names({**given, "after": after})
-                running += [pool.submit(run, [one], after=after) for one in self._statements("events", "raw")]
-            for done in running:
-                done.result()
+            running = [pool.submit(work) for work in (run_firsts, *self._slots.of("sessions", given))]
+            with (
+                self._slots.of_rows(("visits",), adds, given) as visits,
+                self._slots.of_rows(_ARRIVED, adds_arrived, of_arrived) as arrived,
+            ):
+                running += [pool.submit(work) for work in (*visits, *arrived)]
+                for done in running:
+                    done.result()
         finally:
             pool.shutdown(cancel_futures=True)
-
-    def _of_visits(self, adds: bool, given: Mapping[str, Any]) -> Iterator[list[str]]:
-        """The statements of each slot of stitched events: those of blocks in which rows only came need no others."""
-        for number, slot in enumerate(slot for slot in self._plan.computed() if slot.source == "visits"):
-            read = self._some(sql.read_of(slot, anew=not adds), given)
-            only_came = adds and self._some(sql.added_to(slot), given)
-            yield [
-                *([sql.computed(slot, anew=not adds)] if read else []),
-                *(sql.added(slot, f"{_SCRATCH}{number}_{given['batch']}") if only_came else []),
-            ]
-
-    def _remove_scratch(self) -> None:
-        """What a merge that died left."""
-        for (table,) in list(self._database.rows(_LEFT, {"scratch": _SCRATCH})):
-            self._database.run(f"DROP TABLE IF EXISTS {table}", {})
-
-    def _some(self, query: str, given: Mapping[str, Any]) -> bool:
-        return bool(self._one(f"SELECT count() FROM ({query})", given)[0])  # noqa: S608
-
-    def _statements(self, *sources: SourceName) -> list[str]:
-        return [sql.computed(slot) for slot in self._plan.computed() if slot.source in sources]
 
     def _merge_up(self, after: int, batch: int) -> int:
         groups = 0

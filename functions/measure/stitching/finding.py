@@ -1,6 +1,7 @@
 """Finds the events that changed, as they are and as they were."""
 # ruff: noqa: S608  the SQL is put together from our own names
 
+from functions.measure import attempts
 from functions.measure.stitching.fragments import IN_RANGE, KEY, TOLD, UNFINISHED, apart
 from functions.measure.stitching.scratch import PAYLOAD
 from functions.shared.domain import environments
@@ -22,7 +23,7 @@ def look(touches: str) -> tuple[str, ...]:
     chosen = f"FROM touched WHERE attempt_id IN ({touches})"
     return (
         f"INSERT INTO stitch_minutes SELECT DISTINCT arrayJoin(minutes) {chosen}",
-        f"INSERT INTO stitch_attempts SELECT attempt_id {chosen}",
+        f"INSERT INTO stitch_attempts SELECT attempt_id, minutes, {attempts.IS_FIRST} {chosen}",
         f"INSERT INTO stitch_contested SELECT DISTINCT arrayJoin(event_ids) {chosen}",
     )
 
@@ -32,8 +33,10 @@ def find_fresh(whole: bool) -> str:
     attempts = "attempt_id IN (SELECT attempt_id FROM stitch_attempts)"
     where = IN_RANGE if whole else f"{_IN_MINUTES} AND ({attempts} OR {_CONTESTED})"
     told = ", ".join(_SOURCES.get(name, name) for name in PAYLOAD)
+    came = "false" if whole else "attempt_id IN (SELECT attempt_id FROM stitch_attempts WHERE came)"
     return (
-        f"INSERT INTO stitch_fresh ({KEY}, {TOLD}, fresh_content) SELECT {KEY}, {told}, cityHash64({told})"
+        f"INSERT INTO stitch_fresh ({KEY}, {TOLD}, fresh_content, is_new)"
+        f" SELECT {KEY}, {told}, cityHash64({told}), {came}"
         # Without an identity an event is of nobody: a person refused.
         f" FROM processed_events WHERE {where} AND identity != ''"
     )
@@ -52,13 +55,21 @@ def drop_twins() -> str:
     return f"CREATE OR REPLACE TABLE stitch_fresh ENGINE = Memory AS SELECT * FROM stitch_fresh LIMIT 1 BY {KEY}"
 
 
+def find_new() -> str:
+    """Those of them that were never stitched: their attempt was not told of before, and no other stored them."""
+    return (
+        f"INSERT INTO stitch_found ({KEY}, {TOLD}, content, direct) SELECT {KEY}, {TOLD}, fresh_content, true"
+        " FROM stitch_fresh WHERE is_new"
+    )
+
+
 def find(whole: bool) -> str:
-    """Those of them that are others than they were when they were stitched, of a whole range all; and those gone."""
+    """Those of the others that are not as they were when they were stitched, of a whole range all; and those gone."""
     if whole:
         chosen = f"PREWHERE {IN_RANGE}"
     else:
         keys = (
-            f"SELECT {KEY} FROM stitch_fresh UNION ALL"
+            f"SELECT {KEY} FROM stitch_fresh WHERE NOT is_new UNION ALL"
             f" SELECT {KEY} FROM session_event_rows WHERE {_IN_MINUTES} AND {_CONTESTED}"
         )
         # By their time alone first, which is a number, and what the table is sorted by.
@@ -75,7 +86,7 @@ def find(whole: bool) -> str:
         f" SELECT {KEY}, {TOLD}, fresh_content,"
         " NOT there, true, visitor, session_id, stood_content, made, visitor_number, stood_environment,"
         " stood_identity, stood_anonymous_id"
-        " FROM (SELECT *, true AS there FROM stitch_fresh) AS f"
+        " FROM (SELECT *, true AS there FROM stitch_fresh WHERE NOT is_new) AS f"
         f" FULL JOIN ({stood}) AS o USING ({KEY}) WHERE {changed}"
     )
 

@@ -1,6 +1,7 @@
 """Keeps what became of events and sessions, and tells where something changed."""
 # ruff: noqa: S608  the SQL is put together from our own names
 
+from functions.measure import attempts
 from functions.measure.stitching.fragments import (
     AT,
     FENCE,
@@ -37,7 +38,15 @@ def _changed_sessions(chosen: str, whole: bool) -> str:
 def arrived_times(beyond: bool = False) -> str:
     """The blocks of ten minutes in which events came or went; before the horizon only where ``beyond`` says so."""
     within = "" if beyond else f" WHERE block >= {_HORIZON}"
-    return f"SELECT DISTINCT toStartOfTenMinutes(minute) AS block, 'arrived' FROM stitch_minutes{within}"
+    return (
+        "SELECT DISTINCT toStartOfTenMinutes(arrayJoin(minutes)) AS block, if(came, 'told', 'arrived')"
+        f" FROM stitch_attempts{within}"
+    )
+
+
+def arrived_attempts() -> str:
+    """The attempts that told of that."""
+    return "SELECT attempt_id, minutes, came FROM stitch_attempts"
 
 
 def changed_times(whole: bool, beyond: bool) -> str:
@@ -60,6 +69,11 @@ def changed_times(whole: bool, beyond: bool) -> str:
     what = "'all'" if whole else "what"
     within = "" if beyond else f" WHERE block >= {_HORIZON}"
     return f"SELECT DISTINCT toStartOfTenMinutes(toDateTime(one, 'UTC')) AS block, {what} FROM ({times}){within}"
+
+
+def attempts_of_range() -> str:
+    """The attempts that have events in a whole range."""
+    return attempts.of_rows(IN_RANGE)
 
 
 def keep_sessions(whole: bool) -> str:

@@ -35,7 +35,7 @@ SELECT {{stage:String}}, {{version:UInt64}} WHERE {FENCE}"""
 
 _NEWEST = "SELECT toUnixTimestamp64Milli(max(touched_at)) FROM touched"
 
-Note = Callable[[str, Mapping[str, Any]], None]
+Note = Callable[[str, Mapping[str, Any], str], None]
 
 
 class Touched(NamedTuple):
@@ -69,7 +69,7 @@ class Stitcher:
     """Takes steps while the lease is held.
 
     ``note`` is told, before anything is written, at which times something changes and what that concerns: by a query
-    and its parameters.
+    and its parameters, and by a query of the attempts that told of it, where such are known from then on.
     """
 
     def __init__(self, database: Database, lease: Lease, note: Note, rule: Rule, step_events: int) -> None:
@@ -157,7 +157,7 @@ class Stitcher:
         if kind in _OF_EVENTS and touches:
             for statement in finding.look(_listed(touches)):
                 self._database.run(statement, {})
-            self._note(keeping.arrived_times(kind == "erased"), given)
+            self._note(keeping.arrived_times(kind == "erased"), given, keeping.arrived_attempts())
             arrived()
 
     def _find(
@@ -168,6 +168,7 @@ class Stitcher:
             run(finding.find_fresh(kind == "events"), given)
             if int(one(self._database, finding.count_twins())[0]):
                 run(finding.drop_twins(), {})
+            run(finding.find_new(), {})
             run(finding.find(kind == "events"), given)
             run(linking.relink(), {})
         if unfinished:
@@ -199,7 +200,8 @@ class Stitcher:
             run(statement, given)
         run(summarising.summarise(), given)
         # What an operator wants computed anew has no horizon, nor has what somebody wants forgotten.
-        self._note(keeping.changed_times(whole, kind != "block"), given)
+        attempts = keeping.attempts_of_range() if whole else ""
+        self._note(keeping.changed_times(whole, kind != "block"), given, attempts)
         self._reach("begun", given)
         run(keeping.keep_sessions(whole), given)
         run(keeping.keep_events(False), given)
