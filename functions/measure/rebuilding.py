@@ -87,9 +87,10 @@ WHERE session_id IN (SELECT session_id FROM session_events WHERE environment = '
 SELECT if((SELECT count() FROM processed_events) = 0, 0, count()), toUnixTimestamp(since), toUnixTimestamp(max(window))
 FROM metric_states WHERE step = '10m' AND window >= since""",
 }
-# All rows of an attempt are told of at once, so one of them tells of all.
+# All rows of an attempt are told of at once, so one of them tells of all. Which of its events had rivals nobody knows:
+# the one that is none says that it may.
 _UNTOLD = """INSERT INTO touched (attempt_id, minutes, event_ids, events)
-SELECT attempt_id, groupUniqArray(toStartOfMinute(toDateTime(timestamp, 'UTC'))), [], count()
+SELECT attempt_id, groupUniqArray(toStartOfMinute(toDateTime(timestamp, 'UTC'))), [toUUIDOrZero('')], count()
 FROM processed_events WHERE stored_at > now64(9) - INTERVAL 1 HOUR AND attempt_id IN (
     SELECT attempt_id FROM (
         SELECT attempt_id, any((timestamp, event_id)) AS one FROM processed_events

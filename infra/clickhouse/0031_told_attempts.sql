@@ -18,5 +18,8 @@ ALTER TABLE metric_touched {{on_cluster}} MODIFY COLUMN
     concerns Enum8('all' = 0, 'arrived' = 1, 'visitors' = 2, 'sessions' = 3, 'firsts' = 4, 'came' = 5, 'told' = 6)
     DEFAULT 'all';
 
+-- Whether a merge counted rows by who told of them: one of an older version counted all.
+ALTER TABLE metric_progress {{on_cluster}} ADD COLUMN IF NOT EXISTS remembers Bool DEFAULT false AFTER planned;
+
 -- What is newer than a merge lies in few places.
 ALTER TABLE session_event_rows {{on_cluster}} ADD INDEX IF NOT EXISTS by_version version TYPE minmax GRANULARITY 1;

@@ -215,7 +215,12 @@ def test_rows_of_an_attempt_that_did_not_tell_yet_are_left_out_until_it_does(sto
     assert volume(world) == 50
     world.updater.update(concerned(events[:40], events))
     assert volume(world) == 60
-    agree(world, events)
+    # What is stitched had not been told in this test.
+    as_they_came = {name for name, place in PLAN.places.items() if place.source in ("raw", "events")}
+    found, wanted = world.values(), metrics(events, sessions_of(events))
+    assert {key: value for key, value in found.items() if key[0] in as_they_came} == pytest.approx(
+        {key: value for key, value in wanted.items() if key[0] in as_they_came}
+    )
 
 
 def test_rows_that_are_older_than_what_is_remembered_of_attempts_count_whoever_told(store: Store) -> None:
@@ -226,26 +231,75 @@ def test_rows_that_are_older_than_what_is_remembered_of_attempts_count_whoever_t
     assert volume(world) == 30
 
 
-@pytest.mark.parametrize("measured", [True, False])
-def test_what_is_remembered_of_attempts_moves_forward_and_begins_now_where_all_was_measured(
-    store: Store, measured: bool
+@pytest.mark.parametrize(("remembers", "hours"), [(None, 24), (False, 0), (True, 24)])
+def test_what_is_remembered_of_attempts_moves_forward_and_begins_now_where_the_last_merge_remembered_none(
+    store: Store, remembers: bool | None, hours: int
 ) -> None:
     world = World(store)
     world.client.command("TRUNCATE TABLE measure_progress")
-    if measured:
-        world.client.command("INSERT INTO metric_progress (stage, batch) VALUES ('merged', 1)")
-    hours = "SELECT intDiv(toUnixTimestamp64Milli(now64(3)) - max(version), 3600000) FROM measure_progress"
-    found = []
+    if remembers is not None:
+        world.client.command(f"INSERT INTO metric_progress (stage, batch, remembers) VALUES ('merged', 1, {remembers})")
+    ago = "SELECT intDiv(toUnixTimestamp64Milli(now64(3)) - max(version), 3600000) FROM measure_progress"
     for _ in range(2):
         world.database.run(attempts.REMEMBER, {})
-        found.append(world.client.command(hours))
+        assert world.client.command(ago) == hours
         assert world.client.command("SELECT count() FROM measure_progress") == 1
-    assert found == ([0, 0] if measured else [24, 24])
-    world.client.command(
-        "INSERT INTO measure_progress (stage, version) SELECT 'remembered', toUnixTimestamp64Milli(now64()) + 9e6"
-    )
+    later = "INSERT INTO measure_progress (stage, version) SELECT 'remembered', toUnixTimestamp64Milli(now64(3)) + 9e6"
+    world.client.command(later)
     world.database.run(attempts.REMEMBER, {})
-    assert world.client.command(hours) < 0
+    assert world.client.command(ago) < 0
+
+
+def remembered(world: World, hours_ago: float) -> None:
+    world.client.command("TRUNCATE TABLE measure_progress")
+    world.client.command(
+        "INSERT INTO measure_progress (stage, version) SELECT 'remembered',"
+        f" toUnixTimestamp64Milli(now64(3)) - {round(hours_ago * 3_600_000)}"
+    )
+
+
+@pytest.mark.parametrize(("hours_ago", "first"), [(1.1, 1), (0.9, 0)])
+def test_who_tells_within_an_hour_of_what_is_remembered_is_not_taken_for_new(
+    store: Store, hours_ago: float, first: int
+) -> None:
+    world = World(store)
+    remembered(world, hours_ago)
+    world.client.command("TRUNCATE TABLE touched")
+    world.client.command(
+        "INSERT INTO touched (attempt_id, minutes, event_ids, events) SELECT generateUUIDv4(), [], [], 1"
+    )
+    assert world.client.command(f"SELECT countIf({attempts.IS_FIRST}) FROM touched") == first
+    world.client.command("TRUNCATE TABLE touched")
+
+
+def test_what_was_noted_before_what_is_remembered_is_read_and_not_added_to(store: Store) -> None:
+    world, events = World(store), random_events(24, 60, SINCE, 500)
+    world.change([], events[:40], exactly=True)
+    world.stitched.put(events)
+    world.updater.note(concerned(events[:40], events))
+    # Nobody merged for days, and what was told is let go.
+    world.client.command(
+        "ALTER TABLE metric_touched UPDATE noted_at = now() - 200000 WHERE true SETTINGS mutations_sync = 2"
+    )
+    world.client.command("TRUNCATE TABLE told_attempts")
+    world.client.command(
+        "INSERT INTO measure_progress (stage, version) SELECT 'remembered', toUnixTimestamp64Milli(now64(3)) + 1000"
+    )
+    world.updater.update()
+    agree(world, events)
+
+
+def test_an_attempt_that_two_notes_are_of_is_not_added(store: Store) -> None:
+    world, events = World(store), random_events(25, 60, SINCE, 500)
+    world.change([], events[:40], exactly=True)
+    world.stitched.put(events)
+    # By somebody whose clock was ahead: its number is above those of the next merges.
+    world.client.command(
+        f"INSERT INTO told_attempts (attempt_id, minutes, came, batch) SELECT *, 1000000 FROM ({TOLD})"
+    )
+    world.updater.update(touched(events[:40], events))
+    world.updater.update(Changed("SELECT arrayJoin({some:Array(UInt32)}), 'told'", {"some": [SINCE]}))
+    agree(world, events)
 
 
 def test_a_statement_that_reaches_the_store_twice_counts_nothing_twice(store: Store) -> None:

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from functions.measure import attempts
 from functions.measure.metrics import groups
 from functions.measure.metrics.conditions import literal
 from functions.measure.metrics.definitions import IntervalName
@@ -60,9 +61,12 @@ def choose_added(source: SourceName, chosen: str) -> str:
         f"SELECT window FROM metric_states PREWHERE step = '{BLOCK}' AND {_BETWEEN}"
         f" AND source IN ({', '.join(map(literal, together))}) AND version >= {{planned:UInt64}}"
     )
+    others = touched(source, anew=False)
+    if ADDED[source] == "told":
+        others += f" UNION ALL {_noted(['told'])} AND {attempts.IS_FORGOTTEN}"
     return (
         f"CREATE TABLE IF NOT EXISTS {chosen} ENGINE = Memory AS SELECT DISTINCT block FROM"
-        f" ({_noted([ADDED[source]])} AND block NOT IN ({touched(source, anew=False)}) AND block IN ({stand}))"
+        f" ({_noted([ADDED[source]])} AND block NOT IN ({others}) AND block IN ({stand}))"
     )
 
 

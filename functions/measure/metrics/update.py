@@ -104,6 +104,8 @@ class MetricsUpdater:
         self._last_batch, self._numbering = 0, Lock()
         # Up to which batch that is computed which needs no sessions; by one thread at a time, as it may be added to.
         self._arrived, self._arriving = 0, Lock()
+        # The first batch that this one measured, by these definitions.
+        self._first = 0
         self._slots = Slots(database, plan)
 
     def update(self, changed: Changed | None = None) -> Report:
@@ -135,7 +137,8 @@ class MetricsUpdater:
         batch, stitched = merge or self.begin()
         before = self._before(batch)
         after, same = before.after, before.plan == self._plan.signature
-        planned = before.planned if same else batch
+        self._first = self._first or batch
+        planned = before.planned if same else self._first
         given = {"after": after, "batch": batch, "planned": planned}
         given |= {"compared": before.compared, "made": stitched or _ALL}
         blocks, bounds = self._touched(given)
@@ -159,6 +162,7 @@ class MetricsUpdater:
             given = {"after": max(self._arrived, before.after), "batch": batch, "planned": before.planned}
             blocks, bounds = self._touched(given)
             if blocks:
+                self._first = self._first or batch
                 adds = self._adds_arrived(before, given["after"])
                 self._reach("arrived", batch)
                 with self._slots.of_rows(_ARRIVED, adds, {**given, **bounds}) as works:
@@ -279,7 +283,7 @@ class MetricsUpdater:
     def _known_batch(self) -> int:
         found = self._one(
             "SELECT toUInt64(greatest((SELECT max(batch) FROM metric_touched),"
-            " (SELECT max(batch) FROM metric_progress)))",
+            " (SELECT max(batch) FROM metric_progress), (SELECT max(batch) FROM told_attempts)))",
             {},
         )
         return int(found[0])
@@ -294,8 +298,8 @@ class MetricsUpdater:
         A merge that ``begun`` and is not ``merged`` may have added something, or not.
         """
         self._database.run(
-            "INSERT INTO metric_progress (stage, batch, stitched, plan, planned)"
-            " SELECT {stage:String}, {batch:UInt64}, {stitched:UInt64}, {plan:UInt64}, {planned:UInt64}",
+            "INSERT INTO metric_progress (stage, batch, stitched, plan, planned, remembers)"
+            " SELECT {stage:String}, {batch:UInt64}, {stitched:UInt64}, {plan:UInt64}, {planned:UInt64}, true",
             {"stage": stage, "batch": batch, "stitched": stitched, "plan": self._plan.signature, "planned": planned},
         )
 

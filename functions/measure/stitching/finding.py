@@ -19,13 +19,21 @@ _CONTESTED = "event_id IN (SELECT event_id FROM stitch_contested)"
 
 
 def look(touches: str) -> tuple[str, ...]:
-    """Where to look, from the touches whose ids are given as SQL."""
-    chosen = f"FROM touched WHERE attempt_id IN ({touches})"
+    """Where to look, from the touches that a condition in SQL is of. What an attempt told more than once is as one."""
+    chosen = f"FROM touched WHERE {touches}"
     return (
         f"INSERT INTO stitch_minutes SELECT DISTINCT arrayJoin(minutes) {chosen}",
-        f"INSERT INTO stitch_attempts SELECT attempt_id, minutes, {attempts.IS_FIRST} {chosen}",
+        "INSERT INTO stitch_attempts"
+        f" SELECT attempt_id, groupUniqArrayArray(minutes), min({attempts.IS_FIRST}) {chosen} GROUP BY attempt_id",
         f"INSERT INTO stitch_contested SELECT DISTINCT arrayJoin(event_ids) {chosen}",
     )
+
+
+def told(contested: bool) -> str:
+    """The attempts that told; and those whose rows are of events that others told of, where there are ``contested``."""
+    told = "SELECT attempt_id, minutes, came FROM stitch_attempts"
+    within = f"{_IN_MINUTES} AND {_CONTESTED} AND attempt_id NOT IN (SELECT attempt_id FROM stitch_attempts)"
+    return f"{told} UNION ALL {attempts.of_rows(within)}" if contested else told
 
 
 def find_fresh(whole: bool) -> str:

@@ -44,11 +44,6 @@ def arrived_times(beyond: bool = False) -> str:
     )
 
 
-def arrived_attempts() -> str:
-    """The attempts that told of that."""
-    return "SELECT attempt_id, minutes, came FROM stitch_attempts"
-
-
 def changed_times(whole: bool, beyond: bool) -> str:
     """The blocks in which something stitched changed, each with what: events that came, visitors of those that had
     been there, or sessions by their start.

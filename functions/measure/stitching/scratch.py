@@ -66,7 +66,7 @@ SESSION = {
 }
 TABLES: dict[str, dict[str, str]] = {
     "stitch_minutes": {"minute": "DateTime('UTC')"},
-    # `came`: this is its first word, and none of its events had rivals.
+    # `came`: it told for the first time, and none of its events had rivals.
     "stitch_attempts": {"attempt_id": "UUID", "minutes": "Array(DateTime('UTC'))", "came": "Bool"},
     "stitch_contested": {"event_id": "UUID"},
     # Events as they are now, `is_new`: of an attempt that came; and those to look at, with what they were, before it is

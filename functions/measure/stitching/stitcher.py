@@ -19,7 +19,7 @@ _TOUCHES_AT_A_TIME = 2_000
 _NAMES_AT_A_TIME = 100
 # These tell of single events; the others of ranges.
 _OF_EVENTS = ("block", "erased")
-_PENDING = """SELECT toString(attempt_id), toString(kind), events,
+_PENDING = """SELECT toString(attempt_id), toUnixTimestamp64Milli(touched_at), toString(kind), events,
     toUnixTimestamp(minutes[1]), toUnixTimestamp(minutes[2])
 FROM touched
 WHERE kind != 'block' OR touched_at <= fromUnixTimestamp64Milli({until:Int64})
@@ -39,9 +39,10 @@ Note = Callable[[str, Mapping[str, Any], str], None]
 
 
 class Touched(NamedTuple):
-    """A touch that waits: its id, what kind it is, how many events it tells of, and of a range the seconds."""
+    """A touch that waits: whose, when (milliseconds), of what kind, of how many events, and of a range the seconds."""
 
     attempt_id: str
+    at: int
     kind: str
     events: int
     since: int
@@ -121,7 +122,7 @@ class Stitcher:
         found: list[Touched] = []
         events = 0
         for row in self._database.rows(_PENDING, {"most": _TOUCHES_AT_A_TIME, "until": until}):
-            touch = Touched(row[0], row[1], int(row[2]), int(row[3]), int(row[4]))
+            touch = Touched(row[0], int(row[1]), row[2], *map(int, row[3:]))
             if found and (touch.kind != "block" or events + touch.events > self._step_events):
                 continue
             found.append(touch)
@@ -155,9 +156,10 @@ class Stitcher:
 
     def _look(self, touches: list[Touched], kind: str, given: Mapping[str, Any], arrived: Callable[[], None]) -> None:
         if kind in _OF_EVENTS and touches:
-            for statement in finding.look(_listed(touches)):
+            for statement in finding.look(_are(touches)):
                 self._database.run(statement, {})
-            self._note(keeping.arrived_times(kind == "erased"), given, keeping.arrived_attempts())
+            told = finding.told(contested=bool(self._count("stitch_contested")))
+            self._note(keeping.arrived_times(kind == "erased"), given, told)
             arrived()
 
     def _find(
@@ -222,7 +224,7 @@ class Stitcher:
     def _remove(self, touches: list[Touched]) -> None:
         if touches:
             self._database.run(
-                f"DELETE FROM touched WHERE attempt_id IN ({_listed(touches)})"  # noqa: S608  UUIDs from the store
+                f"DELETE FROM touched WHERE {_are(touches)}"  # noqa: S608  UUIDs from the store
                 " SETTINGS lightweight_delete_mode = 'lightweight_update', lightweight_deletes_sync = 2",
                 {},
             )
@@ -231,5 +233,7 @@ class Stitcher:
         return int(one(self._database, f"SELECT count() FROM {table}")[0])  # noqa: S608
 
 
-def _listed(touches: list[Touched]) -> str:
-    return ", ".join(f"'{touch.attempt_id}'" for touch in touches)
+def _are(touches: list[Touched]) -> str:
+    """Those and no others: an attempt may tell once more meanwhile."""
+    listed = ", ".join(f"('{touch.attempt_id}', {touch.at})" for touch in touches)
+    return f"(attempt_id, toUnixTimestamp64Milli(touched_at)) IN ({listed})"
