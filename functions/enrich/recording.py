@@ -77,6 +77,8 @@ class Recorder(EventStore):
         note_all(self._tables, attempt, accounting.erased([one.raw for one in deliveries], rows))
         if rows:
             self._tables.erase(rows)
+        # Also where somebody erased them and died before it could tell.
+        if rivals:
             self._tables.touch(attempt, _touch(best, [], rivals))
 
     def _missing(self, best: dict[str, Delivery], rivals: Sequence[Rival]) -> tuple[list[Delivery], list[Delivery]]:

@@ -63,7 +63,7 @@ def choose_added(source: SourceName, chosen: str) -> str:
     )
     others = touched(source, anew=False)
     if ADDED[source] == "told":
-        others += f" UNION ALL {_noted(['told'])} AND {attempts.IS_FORGOTTEN}"
+        others += f" UNION ALL {_noted(['told'])} AND {attempts.IS_FORGOTTEN} UNION ALL {attempts.NOT_ADDED}"
     return (
         f"CREATE TABLE IF NOT EXISTS {chosen} ENGINE = Memory AS SELECT DISTINCT block FROM"
         f" ({_noted([ADDED[source]])} AND block NOT IN ({others}) AND block IN ({stand}))"

@@ -23,8 +23,10 @@ def look(touches: str) -> tuple[str, ...]:
     chosen = f"FROM touched WHERE {touches}"
     return (
         f"INSERT INTO stitch_minutes SELECT DISTINCT arrayJoin(minutes) {chosen}",
-        "INSERT INTO stitch_attempts"
-        f" SELECT attempt_id, groupUniqArrayArray(minutes), min({attempts.IS_FIRST}) {chosen} GROUP BY attempt_id",
+        # That they are not old is looked at where their rows are, as nobody knows how long an attempt was halted.
+        "INSERT INTO stitch_attempts SELECT attempt_id, told, first AND attempt_id NOT IN"
+        f" ({attempts.of_old_rows(_IN_MINUTES)}) FROM (SELECT attempt_id, groupUniqArrayArray(minutes) AS told,"
+        f" min({attempts.IS_FIRST}) AS first {chosen} GROUP BY attempt_id)",
         f"INSERT INTO stitch_contested SELECT DISTINCT arrayJoin(event_ids) {chosen}",
     )
 
@@ -41,10 +43,8 @@ def find_fresh(whole: bool) -> str:
     attempts = "attempt_id IN (SELECT attempt_id FROM stitch_attempts)"
     where = IN_RANGE if whole else f"{_IN_MINUTES} AND ({attempts} OR {_CONTESTED})"
     told = ", ".join(_SOURCES.get(name, name) for name in PAYLOAD)
-    came = "false" if whole else "attempt_id IN (SELECT attempt_id FROM stitch_attempts WHERE came)"
     return (
-        f"INSERT INTO stitch_fresh ({KEY}, {TOLD}, fresh_content, is_new)"
-        f" SELECT {KEY}, {told}, cityHash64({told}), {came}"
+        f"INSERT INTO stitch_fresh ({KEY}, {TOLD}, fresh_content) SELECT {KEY}, {told}, cityHash64({told})"
         # Without an identity an event is of nobody: a person refused.
         f" FROM processed_events WHERE {where} AND identity != ''"
     )
@@ -63,21 +63,13 @@ def drop_twins() -> str:
     return f"CREATE OR REPLACE TABLE stitch_fresh ENGINE = Memory AS SELECT * FROM stitch_fresh LIMIT 1 BY {KEY}"
 
 
-def find_new() -> str:
-    """Those of them that were never stitched: their attempt was not told of before, and no other stored them."""
-    return (
-        f"INSERT INTO stitch_found ({KEY}, {TOLD}, content, direct) SELECT {KEY}, {TOLD}, fresh_content, true"
-        " FROM stitch_fresh WHERE is_new"
-    )
-
-
 def find(whole: bool) -> str:
-    """Those of the others that are not as they were when they were stitched, of a whole range all; and those gone."""
+    """Those of them that are others than they were when they were stitched, of a whole range all; and those gone."""
     if whole:
         chosen = f"PREWHERE {IN_RANGE}"
     else:
         keys = (
-            f"SELECT {KEY} FROM stitch_fresh WHERE NOT is_new UNION ALL"
+            f"SELECT {KEY} FROM stitch_fresh UNION ALL"
             f" SELECT {KEY} FROM session_event_rows WHERE {_IN_MINUTES} AND {_CONTESTED}"
         )
         # By their time alone first, which is a number, and what the table is sorted by.
@@ -94,7 +86,7 @@ def find(whole: bool) -> str:
         f" SELECT {KEY}, {TOLD}, fresh_content,"
         " NOT there, true, visitor, session_id, stood_content, made, visitor_number, stood_environment,"
         " stood_identity, stood_anonymous_id"
-        " FROM (SELECT *, true AS there FROM stitch_fresh WHERE NOT is_new) AS f"
+        " FROM (SELECT *, true AS there FROM stitch_fresh) AS f"
         f" FULL JOIN ({stood}) AS o USING ({KEY}) WHERE {changed}"
     )
 

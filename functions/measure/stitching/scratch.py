@@ -69,9 +69,8 @@ TABLES: dict[str, dict[str, str]] = {
     # `came`: it told for the first time, and none of its events had rivals.
     "stitch_attempts": {"attempt_id": "UUID", "minutes": "Array(DateTime('UTC'))", "came": "Bool"},
     "stitch_contested": {"event_id": "UUID"},
-    # Events as they are now, `is_new`: of an attempt that came; and those to look at, with what they were, before it is
-    # known whose they are.
-    "stitch_fresh": {**_KEY, **PAYLOAD, "fresh_content": "UInt64", "is_new": "Bool"},
+    # Events as they are now; and those to look at, with what they were, before it is known whose they are.
+    "stitch_fresh": {**_KEY, **PAYLOAD, "fresh_content": "UInt64"},
     "stitch_found": {
         **_EVENT,
         "old_environment": "LowCardinality(String)",

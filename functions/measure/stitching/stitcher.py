@@ -26,6 +26,7 @@ WHERE kind != 'block' OR touched_at <= fromUnixTimestamp64Milli({until:Int64})
 ORDER BY kind = 'links' DESC, kind = 'block' DESC, if(kind = 'block', touched_at, toDateTime64(minutes[1], 3)),
     attempt_id
 LIMIT {most:UInt32}"""
+_TOUCH = "(attempt_id, toUnixTimestamp64Milli(touched_at))"
 _COUNTS = """SELECT (SELECT count() FROM stitch_changes), (SELECT count() FROM stitch_reach),
     (SELECT count() FROM stitch_sessions)"""
 
@@ -156,7 +157,7 @@ class Stitcher:
 
     def _look(self, touches: list[Touched], kind: str, given: Mapping[str, Any], arrived: Callable[[], None]) -> None:
         if kind in _OF_EVENTS and touches:
-            for statement in finding.look(_are(touches)):
+            for statement in finding.look(f"{_TOUCH} IN ({_listed(touches)})"):
                 self._database.run(statement, {})
             told = finding.told(contested=bool(self._count("stitch_contested")))
             self._note(keeping.arrived_times(kind == "erased"), given, told)
@@ -170,7 +171,6 @@ class Stitcher:
             run(finding.find_fresh(kind == "events"), given)
             if int(one(self._database, finding.count_twins())[0]):
                 run(finding.drop_twins(), {})
-            run(finding.find_new(), {})
             run(finding.find(kind == "events"), given)
             run(linking.relink(), {})
         if unfinished:
@@ -224,7 +224,8 @@ class Stitcher:
     def _remove(self, touches: list[Touched]) -> None:
         if touches:
             self._database.run(
-                f"DELETE FROM touched WHERE {_are(touches)}"  # noqa: S608  UUIDs from the store
+                # No others: an attempt may tell once more meanwhile.
+                f"DELETE FROM touched WHERE {_TOUCH} IN ({_listed(touches)})"  # noqa: S608  UUIDs from the store
                 " SETTINGS lightweight_delete_mode = 'lightweight_update', lightweight_deletes_sync = 2",
                 {},
             )
@@ -233,7 +234,5 @@ class Stitcher:
         return int(one(self._database, f"SELECT count() FROM {table}")[0])  # noqa: S608
 
 
-def _are(touches: list[Touched]) -> str:
-    """Those and no others: an attempt may tell once more meanwhile."""
-    listed = ", ".join(f"('{touch.attempt_id}', {touch.at})" for touch in touches)
-    return f"(attempt_id, toUnixTimestamp64Milli(touched_at)) IN ({listed})"
+def _listed(touches: list[Touched]) -> str:
+    return ", ".join(f"('{touch.attempt_id}', {touch.at})" for touch in touches)

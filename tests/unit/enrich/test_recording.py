@@ -166,6 +166,17 @@ def test_word_is_left_again_when_everything_was_there() -> None:
     assert [touch.event_ids for _, touch in tables.touched] == [[], [one.raw.event_id]]
 
 
+def test_of_what_is_forgotten_word_is_left_also_by_who_finds_it_removed() -> None:
+    tables, one = MemoryTables(), delivery()
+    Recorder(tables, attempts()).record([one])
+    for seed in (1, 2):
+        # The second as if the first had died behind the removal.
+        tables.touched.clear()
+        Recorder(tables, attempts(seed)).forget([one])
+        assert (tables.raw, tables.processed) == ([], [])
+        assert [touch.event_ids for _, touch in tables.touched] == [[one.raw.event_id]]
+
+
 def test_a_replayed_event_in_hand_gives_way_to_its_valid_delivery() -> None:
     tables = MemoryTables()
     one = delivery(event_id=_EVENTS[0])
