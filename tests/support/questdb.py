@@ -40,6 +40,9 @@ class QuestDb:
         """Let it hang: connections stay, and nothing is answered."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        # Each thread stops once it is next at work, and until then may answer.
+        tasks = Path(f"/proc/{self._process.pid}/task")
+        until(lambda: all("State:\tT" in (one / "status").read_text() for one in tasks.iterdir()), 10, "its halt")
 
     def resume(self) -> None:
         """Let it go on."""
