@@ -49,7 +49,7 @@ def touched(source: SourceName, until: str = "<", anew: bool = True) -> str:
     return _noted(concerns, until)
 
 
-def choose_added(source: SourceName, chosen: str) -> str:
+def choose_added(source: SourceName, added_to: str) -> str:
     """Choose the blocks of a source that are added to, before any is written: those in which rows only came, and that
     stand as they are measured now. Into a table of our own.
 
@@ -65,7 +65,7 @@ def choose_added(source: SourceName, chosen: str) -> str:
     if ADDED[source] == "told":
         others += f" UNION ALL {_noted(['told'])} AND {attempts.IS_FORGOTTEN} UNION ALL {attempts.NOT_ADDED}"
     return (
-        f"CREATE TABLE IF NOT EXISTS {chosen} ENGINE = Memory AS SELECT DISTINCT block FROM"
+        f"CREATE TABLE IF NOT EXISTS {added_to} ENGINE = Memory AS SELECT DISTINCT block FROM"
         f" ({_noted([ADDED[source]])} AND block NOT IN ({others}) AND block IN ({stand}))"
     )
 

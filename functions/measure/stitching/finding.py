@@ -33,15 +33,15 @@ def look(touches: str) -> tuple[str, ...]:
 
 def told(contested: bool) -> str:
     """The attempts that told; and those whose rows are of events that others told of, where there are ``contested``."""
-    told = "SELECT attempt_id, minutes, came FROM stitch_attempts"
+    themselves = "SELECT attempt_id, minutes, came FROM stitch_attempts"
     within = f"{_IN_MINUTES} AND {_CONTESTED} AND attempt_id NOT IN (SELECT attempt_id FROM stitch_attempts)"
-    return f"{told} UNION ALL {attempts.of_rows(within)}" if contested else told
+    return f"{themselves} UNION ALL {attempts.of_rows(within)}" if contested else themselves
 
 
 def find_fresh(whole: bool) -> str:
     """The events that touches tell of, as they are now; or of a whole range all."""
-    attempts = "attempt_id IN (SELECT attempt_id FROM stitch_attempts)"
-    where = IN_RANGE if whole else f"{_IN_MINUTES} AND ({attempts} OR {_CONTESTED})"
+    theirs = "attempt_id IN (SELECT attempt_id FROM stitch_attempts)"
+    where = IN_RANGE if whole else f"{_IN_MINUTES} AND ({theirs} OR {_CONTESTED})"
     told = ", ".join(_SOURCES.get(name, name) for name in PAYLOAD)
     return (
         f"INSERT INTO stitch_fresh ({KEY}, {TOLD}, fresh_content) SELECT {KEY}, {told}, cityHash64({told})"

@@ -202,8 +202,7 @@ class Stitcher:
             run(statement, given)
         run(summarising.summarise(), given)
         # What an operator wants computed anew has no horizon, nor has what somebody wants forgotten.
-        attempts = keeping.attempts_of_range() if whole else ""
-        self._note(keeping.changed_times(whole, kind != "block"), given, attempts)
+        self._note(keeping.changed_times(whole, kind != "block"), given, keeping.attempts_of_range() if whole else "")
         self._reach("begun", given)
         run(keeping.keep_sessions(whole), given)
         run(keeping.keep_events(False), given)
