@@ -233,11 +233,55 @@ def test_a_session_as_long_as_it_may_be_is_cut_by_the_first_that_came_too_late(b
     assert len(stored(batches)) == 3
 
 
-def test_a_late_event_in_an_earlier_session_is_not_added(batches: Batches) -> None:
-    stood = [view(0, "/"), view(1_000, "/a"), view(5_000, "/b"), view(6_000, "/c")]
-    # In the pause too: it may join both.
-    blocks = [[view(500, "/d")], [event(500), event(5_500)], [event(2_700), event(5_500)], [event(3_300)]]
-    assert min(run(batches, stood, *blocks)[1:]) > 0
+def test_a_late_event_within_an_earlier_session_is_added_to_that_one(batches: Batches) -> None:
+    stood = [view(0, "/"), view(1_000, "/a"), view(5_000, "/b"), view(6_000, "/c"), view(10_000, "/d")]
+    # In one, in each, in the last two with some that go on behind them, and so that another begins.
+    blocks = [
+        [view(500, "/e")],
+        [event(500), view(5_500, "/f", platform="ios"), event(10_001)],
+        [event(5_600, 1, campaign="spring"), event(10_100), view(11_000, "/g")],
+        [event(999), event(5_600, 2), event(20_000), view(20_001, "/h")],
+        [event(10_999), event(20_002)],
+    ]
+    assert run(batches, stood, *blocks) == [0, 0, 0, 0, 0, 0]
+    assert len(stored(batches)) == 4
+
+
+@pytest.mark.parametrize(
+    ("late", "read"),
+    [
+        # At its start, at what decided its first ones, behind these, at its end, behind that, and in the pause.
+        ([event(0, event_id=HIGH)], True),
+        ([event(100, event_id=HIGH)], True),
+        ([event(100, 1)], False),
+        ([event(1_000)], False),
+        ([event(1_000, 1)], True),
+        ([event(2_700)], True),
+        # At its last page view, a nanosecond from it, and where it is a session by itself.
+        ([view(500, "/late")], True),
+        ([view(500, "/late", 1)], False),
+        ([event(-10_000)], False),
+        # One that has to be read makes all of the visitor be.
+        ([event(600), event(5_500), event(50)], True),
+    ],
+)
+def test_to_which_place_in_an_earlier_session_events_are_added(
+    batches: Batches, late: list[Delivery], read: bool
+) -> None:
+    earlier = [event(0), event(100, platform="ios"), view(100, "/"), view(500, "/a"), event(1_000)]
+    found = run(batches, [*earlier, view(5_000, "/b"), event(6_000)], late, [event(6_001)])
+    assert [one > 0 for one in found] == [False, read, False]
+
+
+def test_of_who_never_pauses_nothing_is_read_again_for_what_came_late(batches: Batches) -> None:
+    stood = [event(n * 1_500) for n in range(180)]
+    late = [event(10_000, platform="ios"), event(90_000), view(180_000, "/"), event(180 * 1_500)]
+    # The last of the first session, what is behind it, and the first of the second.
+    edges = [event(85_500, 1)], [event(86_399)], [event(87_000, event_id=LOW)]
+    found = run(batches, stood, late, [event(10_000, 1), event(259_000), event(271_000)], *edges)
+    assert found[:3] == [0, 0, 0]
+    assert min(found[3:]) > 0
+    assert len(stored(batches)) == 4
 
 
 def test_a_name_of_both_environments_is_added_to_in_each(batches: Batches) -> None:

@@ -96,7 +96,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     # From where to where the sessions of a visitor are computed anew: nanoseconds, the second is beyond the last.
     # `behind`: what came is behind all that was there, or all of the last session that matters, so no other events are
-    # needed; `follows`: and the session at `lo` goes on with it.
+    # needed; `follows`: and the session at `lo` goes on with it. Whose events came `late` may have several such parts.
     "stitch_reach": {
         "visitor": "String",
         "lo": "Int64",
@@ -105,6 +105,15 @@ TABLES: dict[str, dict[str, str]] = {
         "behind": "Bool",
         "follows": "Bool",
         "number": "UInt64",
+        "late": "Bool",
+    },
+    "stitch_parts": {
+        "visitor": "String",
+        "lo": "Int64",
+        "hi": "Int64",
+        "lo_after_gap": "Bool",
+        "follows": "Bool",
+        "fits": "Bool",
     },
     # The events there that did not change.
     "stitch_kept": {**_EVENT, "visitor": "String"},

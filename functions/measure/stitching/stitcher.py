@@ -27,7 +27,7 @@ ORDER BY kind = 'links' DESC, kind = 'block' DESC, if(kind = 'block', touched_at
     attempt_id
 LIMIT {most:UInt32}"""
 _TOUCH = "(attempt_id, toUnixTimestamp64Milli(touched_at))"
-_COUNTS = """SELECT (SELECT count() FROM stitch_changes), (SELECT count() FROM stitch_reach),
+_COUNTS = """SELECT (SELECT count() FROM stitch_changes), (SELECT uniqExact(visitor) FROM stitch_reach),
     (SELECT count() FROM stitch_sessions)"""
 
 _REACHED = """SELECT maxIf(version, stage = 'begun'), maxIf(version, stage = 'stitched') FROM measure_progress"""
@@ -195,6 +195,9 @@ class Stitcher:
         run(reaching.concern(whole, unfinished), given)
         self._number(given)
         run(reaching.reach(whole), given)
+        if int(one(self._database, reaching.count_late())[0]):
+            for statement in reaching.part():
+                run(statement, given)
         run(reaching.standing(), given)
         run(reaching.keep_in_reach(whole), given)
         run(summarising.block(), given)

@@ -24,22 +24,33 @@ _FOLLOWED = (
 
 
 def block() -> str:
-    """The blocks that pauses set apart. Of a session that goes on the last event is enough to tell if it does.
+    """The blocks that pauses set apart, in each part of a visitor's reach. Of a session that goes on the last event is
+    enough to tell if it does.
 
     What came within it is as if it came with that one: no pause was there, and its other events are not looked at.
     """
-    ends = f"SELECT apart AS visitor, toUnixTimestamp64Nano(ended_at) AS at, at AS end FROM ({_FOLLOWED})"
-    began = "SELECT visitor, lo FROM stitch_reach WHERE follows"
-    times = f"{rows_now(f'visitor, {AT} AS at, 0 AS end')} UNION ALL {ends}"
+    ends = f"SELECT apart AS visitor, start AS lo, toUnixTimestamp64Nano(ended_at) AS stood FROM ({_FOLLOWED})"
+    reach = f"SELECT visitor, lo, follows, stood FROM stitch_reach AS r LEFT JOIN ({ends}) AS f USING (visitor, lo)"
+    parts = (
+        "SELECT visitor, arraySort(groupArray((lo, follows, stood))) AS parts,"
+        " arrayPushBack(arrayPopFront(arrayMap(one -> one.1, parts)), 9223372036854775807) AS beyond"
+        f" FROM ({reach}) GROUP BY visitor"
+    )
+    came = f"SELECT visitor, groupArray(at) AS came FROM ({rows_now(f'visitor, {AT} AS at')}) GROUP BY visitor"
+    times = (
+        "SELECT visitor, part.1 AS lo, part.2 AS follows, part.3 AS stood,"
+        " arrayConcat(arrayFilter(at -> at >= lo AND at < part.4, came), if(follows, [stood], [])) AS its,"
+        " arrayMap(at -> greatest(at, stood), arraySort(its)) AS times"
+        f" FROM ({came}) AS e INNER JOIN ({parts}) AS r USING (visitor)"
+        " ARRAY JOIN arrayMap((one, next) -> (one.1, one.2, one.3, next), parts, beyond) AS part"
+    )
     return (
         "INSERT INTO stitch_blocks (visitor, block, last)"
-        " SELECT visitor, if(place = 1 AND lo != 0, lo, one.1), one.2 FROM (SELECT visitor,"
-        " max(end) AS stood, arrayMap(at -> greatest(at, stood), arraySort(groupArray(at))) AS times,"
+        " SELECT visitor, if(place = 1 AND follows, lo, one.1), one.2 FROM (SELECT visitor, lo, follows,"
         " arrayPushFront(arrayPopBack(times), -{gap:Int64} - 1) AS before,"
         " arrayFilter((at, ahead) -> at - ahead > {gap:Int64}, times, before) AS begins,"
         " arrayPushBack(arrayPopFront(arrayFilter((ahead, at) -> at - ahead > {gap:Int64}, before, times)), times[-1])"
-        f" AS ends FROM ({times}) GROUP BY visitor) AS b"
-        f" LEFT JOIN ({began}) AS r USING (visitor)"
+        f" AS ends FROM ({times}) WHERE notEmpty(times)) AS b"
         " ARRAY JOIN arrayZip(begins, ends) AS one, arrayEnumerate(begins) AS place"
     )
 
@@ -144,5 +155,5 @@ def summarise() -> str:
     return (
         f"INSERT INTO stitch_sessions ({columns('stitch_sessions')}) SELECT {told}, start, cityHash64({hashed})"
         f" FROM (SELECT {chosen}, g.start AS start FROM (SELECT *, {h} AS h FROM ({grouped})) AS g"
-        " INNER JOIN stitch_reach AS r ON g.visitor = r.visitor)"
+        " ASOF INNER JOIN stitch_reach AS r ON g.visitor = r.visitor AND g.start >= r.lo)"
     )
