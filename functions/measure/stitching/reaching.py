@@ -118,11 +118,17 @@ def reach(whole: bool) -> str:
     """
     concerned = "SELECT visitor, first, last, came, views FROM stitch_concerned"
     only = "" if whole else f" AND visitor_hash IN ({hashes('stitch_concerned')})"
-    lowest = _before("(SELECT min(first) FROM stitch_concerned)")
-    standing = _stood(lowest, only)
+    first = "(SELECT min(first) FROM stitch_concerned)"
+    lowest = f"fromUnixTimestamp64Nano(greatest(0, {first} - {{longest:Int64}} - {{gap:Int64}}), 'UTC')"
+    standing = (
+        f"SELECT {apart('visitor')} AS visitor, toUnixTimestamp64Nano(started_at) AS start,"
+        " toUnixTimestamp64Nano(ended_at) AS end, after_gap, settled_at, viewed_at"
+        f" FROM session_rows FINAL WHERE started_at >= {lowest} AND state = 'live'{only}"
+    )
+    told = "(start, end, after_gap, settled_at, viewed_at)"
     around = (
-        "SELECT visitor, any(first) AS earliest,"
-        " argMaxIf((start, end, after_gap, settled_at, viewed_at), start, start < first) AS before,"
+        f"SELECT visitor, any(first) AS earliest, argMaxIf({told}, start, start < first) AS before,"
+        f" groupArrayIf({told}, came AND start <= last) AS amid,"
         " minIf(start, after_gap AND start > last + {gap:Int64}) AS next, max(start) AS newest, max(end) AS latest"
         f" FROM ({concerned}) AS c INNER JOIN ({standing}) AS s USING (visitor) GROUP BY visitor"
     )
@@ -131,29 +137,15 @@ def reach(whole: bool) -> str:
         "newest < c.first AND before.4 < c.first AND before.2 - before.1 < {longest:Int64} AND NOT has(views, before.5)"
     )
     return (
-        "INSERT INTO stitch_reach (visitor, lo, hi, lo_after_gap, behind, follows, number, late) SELECT c.visitor,"
+        f"INSERT INTO stitch_reach ({columns('stitch_reach')}) SELECT c.visitor,"
         " if(reaches, before.1, c.first), if(next = 0, 9223372036854775807, next), NOT reaches OR before.3,"
         f" came AND (latest < c.first OR {within}) AS is_behind, is_behind AND reaches, n.number,"
-        " came AND NOT is_behind"
+        " came AND NOT is_behind AS is_late, if(is_late, amid, []), newest"
         f" FROM ({concerned}) AS c ANY LEFT JOIN ({_NUMBERS}) AS n"
         f" ON cityHash64({plain('c.visitor')}) = n.visitor_hash"
-        " LEFT JOIN (SELECT visitor, before, next, newest, latest,"
+        " LEFT JOIN (SELECT visitor, before, next, newest, latest, amid,"
         f" before.1 != 0 AND before.2 + {{gap:Int64}} >= earliest AS reaches FROM ({around})) AS a"
         " ON c.visitor = a.visitor"
-    )
-
-
-def _before(first: str) -> str:
-    """No session that an event could belong to began before this."""
-    return f"fromUnixTimestamp64Nano(greatest(0, {first} - {{longest:Int64}} - {{gap:Int64}}), 'UTC')"
-
-
-def _stood(lowest: str, only: str) -> str:
-    """What decides from where to where a visitor is computed anew, of all sessions that stood."""
-    return (
-        f"SELECT {apart('visitor')} AS visitor, toUnixTimestamp64Nano(started_at) AS start,"
-        " toUnixTimestamp64Nano(ended_at) AS end, after_gap, settled_at, viewed_at"
-        f" FROM session_rows FINAL WHERE started_at >= {lowest} AND state = 'live'{only}"
     )
 
 
@@ -169,29 +161,30 @@ def part() -> tuple[str, str]:
     Of the last session that is the same as in :func:`reach`. Those before it end where they did.
     """
     late = "SELECT visitor FROM stitch_reach WHERE late"
-    lowest = _before(f"(SELECT min(first) FROM stitch_concerned WHERE visitor IN ({late}))")
-    stood = _stood(lowest, f" AND visitor_hash IN ({hashes('stitch_reach WHERE late')})")
     came = (
         f"SELECT visitor, {AT} AS at, event_type = 'page_view' AS viewed FROM stitch_changes WHERE visitor IN ({late})"
     )
-    sessions = f"SELECT *, start = max(start) OVER (PARTITION BY visitor) AS newest FROM ({stood})"
+    sessions = (
+        "SELECT visitor, one.1 AS start, one.2 AS end, one.3 AS after_gap, one.4 AS settled, one.5 AS viewed_last,"
+        " start = newest AS is_newest FROM stitch_reach ARRAY JOIN amid AS one"
+    )
     parts = (
-        "SELECT visitor, start, any(s.end) AS stop, any(s.after_gap) AS apart, any(s.settled_at) AS settled,"
-        " any(s.viewed_at) AS viewed_last, any(s.newest) AS is_newest,"
-        " min(at) AS first, max(at) AS last, groupArrayIf(at, viewed) AS views, stop + {gap:Int64} >= first AS reaches"
+        "SELECT visitor, start, s.end AS end, s.after_gap AS after_gap, s.settled AS settled,"
+        " s.viewed_last AS viewed_last, s.is_newest AS is_newest,"
+        " min(at) AS first, max(at) AS last, groupArrayIf(at, viewed) AS views, end + {gap:Int64} >= first AS reaches"
         f" FROM ({came}) AS e ASOF LEFT JOIN ({sessions}) AS s ON e.visitor = s.visitor AND e.at >= s.start"
-        " GROUP BY visitor, start"
+        " GROUP BY visitor, start, end, after_gap, settled, viewed_last, is_newest"
     )
     fitting = "SELECT visitor FROM stitch_parts GROUP BY visitor HAVING min(fits)"
     known = columns("stitch_reach")
     return (
         "INSERT INTO stitch_parts (visitor, lo, hi, lo_after_gap, follows, fits) SELECT visitor,"
-        " if(reaches, start, first), if(is_newest, 9223372036854775807, start + 1), NOT reaches OR apart, reaches,"
-        " start != 0 AND settled < first AND stop - start < {longest:Int64} AND NOT has(views, viewed_last)"
-        f" AND (is_newest OR last <= stop) FROM ({parts})",
+        " if(reaches, start, first), if(is_newest, 9223372036854775807, start + 1), NOT reaches OR after_gap, reaches,"
+        " start != 0 AND settled < first AND end - start < {longest:Int64} AND NOT has(views, viewed_last)"
+        f" AND (is_newest OR last <= end) FROM ({parts})",
         f"CREATE OR REPLACE TABLE stitch_reach ENGINE = Memory AS SELECT {known} FROM stitch_reach"
         f" WHERE visitor NOT IN ({fitting}) UNION ALL SELECT visitor, p.lo, p.hi, p.lo_after_gap, true, p.follows,"
-        f" r.number, false FROM stitch_parts AS p INNER JOIN stitch_reach AS r USING (visitor)"
+        f" r.number, false, [], 0 FROM stitch_parts AS p INNER JOIN stitch_reach AS r USING (visitor)"
         f" WHERE visitor IN ({fitting})",
     )
 

@@ -96,7 +96,8 @@ TABLES: dict[str, dict[str, str]] = {
     },
     # From where to where the sessions of a visitor are computed anew: nanoseconds, the second is beyond the last.
     # `behind`: what came is behind all that was there, or all of the last session that matters, so no other events are
-    # needed; `follows`: and the session at `lo` goes on with it. Whose events came `late` may have several such parts.
+    # needed; `follows`: and the session at `lo` goes on with it. Whose events came `late` may have several such parts; of
+    # these the sessions `amid` them are told (start, end, after a pause, settled, viewed), and the start of the newest.
     "stitch_reach": {
         "visitor": "String",
         "lo": "Int64",
@@ -106,6 +107,8 @@ TABLES: dict[str, dict[str, str]] = {
         "follows": "Bool",
         "number": "UInt64",
         "late": "Bool",
+        "amid": "Array(Tuple(Int64, Int64, Bool, Int64, Int64))",
+        "newest": "Int64",
     },
     "stitch_parts": {
         "visitor": "String",
