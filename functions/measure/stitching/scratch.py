@@ -96,8 +96,8 @@ TABLES: dict[str, dict[str, str]] = {
     },
     # From where to where the sessions of a visitor are computed anew: nanoseconds, the second is beyond the last.
     # `behind`: what came is behind all that was there, or all of the last session that matters, so no other events are
-    # needed; `follows`: and the session at `lo` goes on with it. Whose events came `late` may have several such parts; of
-    # these the sessions `amid` them are told (start, end, after a pause, settled, viewed), and the start of the newest.
+    # needed; `follows`: and the session at `lo` goes on with it. Whose events came `late` may have several such parts:
+    # the sessions `amid` the events are told (start, end, after a pause, settled, viewed), and when the newest began.
     "stitch_reach": {
         "visitor": "String",
         "lo": "Int64",
