@@ -273,6 +273,32 @@ def test_to_which_place_in_an_earlier_session_events_are_added(
     assert [one > 0 for one in found] == [False, read, False]
 
 
+def test_what_fits_is_told_apart_by_visitor_in_one_step(batches: Batches) -> None:
+    def of(number: int, *seconds: float) -> list[Delivery]:
+        return [event(at, anonymous_id=f"d{number}") for at in seconds]
+
+    stood = [one for number in (1, 2, 3) for one in of(number, 0, 1_000, 5_000, 6_000)]
+    # Within an earlier one, there and in a pause, behind all, and new. Of the second visitor alone events are read.
+    late = [*of(1, 500), *of(2, 2_000, 500), *of(3, 6_100), *of(4, 500)]
+    more = [*of(1, 600, 5_500), *of(2, 2_100), *of(3, 500, 6_200), *of(4, 501)]
+    assert run(batches, stood, late, more) == [0, 2, 4]
+
+
+def test_in_both_environments_of_a_name_earlier_sessions_are_added_to(batches: Batches) -> None:
+    live, test = {"key_id": "live_shop"}, {"key_id": "test_shop"}
+    stood = [event(at, **live) for at in (0, 1_000, 5_000, 6_000)]
+    stood += [event(at, **test) for at in (0, 1_000, 2_900, 4_000, 9_000)]
+    # A pause of the one is within a session of the other.
+    late = [event(500, **live), event(5_500, **live), event(500, **test), event(3_500, **test)]
+    more = [event(500, 1, **live), event(3_600, **test), event(9_001, **test)]
+    assert run(batches, stood, late, more, [event(3_500, **live), event(3_700, **test)]) == [0, 0, 0, 3]
+
+
+def test_a_view_at_the_time_of_the_last_one_of_the_second_of_two_sessions_is_looked_at(batches: Batches) -> None:
+    stood = [view(0, "/"), view(1_000, "/a"), view(5_000, "/"), view(6_000, "/b"), event(6_500), event(20_000)]
+    assert run(batches, stood, [event(500), view(6_000, "/late", event_id=HIGH)], [view(5_500, "/c")]) == [0, 5, 0]
+
+
 def test_of_who_never_pauses_nothing_is_read_again_for_what_came_late(batches: Batches) -> None:
     stood = [event(n * 1_500) for n in range(180)]
     late = [event(10_000, platform="ios"), event(90_000), view(180_000, "/"), event(180 * 1_500)]
@@ -326,23 +352,23 @@ def test_what_a_better_delivery_changed_is_known_of_the_session_though_it_tells_
 @pytest.mark.parametrize("statement", range(2, 7))
 def test_after_a_step_that_died_no_session_is_believed(batches: Batches, statement: int) -> None:
     so_far: list[Delivery] = []
-    tick(batches, so_far, view(0, "/"), view(100, "/a"))
-    late = [view(50, "/b"), event(60, platform="ios")]
+    tick(batches, so_far, view(-9_000, "/"), view(-8_000, "/a"), view(0, "/"), view(100, "/a"))
+    late = [view(50, "/b"), event(60, platform="ios"), view(-8_500, "/c")]
     batches.record(late)
     so_far += late
     with suppress(Died):
         batches.stitch(around=lambda database: Mortal(database, statement, after=False), lease_seconds=2.0)
-    more = [view(70, "/c"), event(80, campaign="spring")]
+    more = [view(70, "/c"), event(80, campaign="spring"), event(-8_400, platform="ios")]
     batches.record(more)
     so_far += more
     batches.stitch()
     check(batches, so_far)
-    assert tick(batches, so_far, event(90)) == 0
+    assert tick(batches, so_far, event(90), event(-8_300)) == 0
     check_rebuilt(batches)
 
 
 def test_sessions_of_before_the_upgrade_are_not_believed_until_they_are_made_anew(batches: Batches) -> None:
-    so_far = [view(0, "/"), view(100, "/a"), event(200)]
+    so_far = [view(-9_000, "/"), event(-8_000), view(0, "/"), view(100, "/a"), event(200)]
     batches.record(so_far)
     batches.stitch()
     batches.client.command("ALTER TABLE session_rows DROP COLUMN settled_at, DROP COLUMN viewed_at")
@@ -357,7 +383,7 @@ def test_sessions_of_before_the_upgrade_are_not_believed_until_they_are_made_ane
         batches.stitch()
         facts, _ = expected(sessions(counted(so_far)))
         assert batches.sessions() == facts
-        [row] = stored(batches).values()
+        _, row = sorted(stored(batches).values(), key=lambda one: one["ended_at"])
         return count(batches, "stitch_kept"), row["settled_at"]
 
     # Behind all that was there it goes on as before, and is still not told of what was.
@@ -365,6 +391,9 @@ def test_sessions_of_before_the_upgrade_are_not_believed_until_they_are_made_ane
     assert step(view(310, "/b")) == (0, NEVER)
     assert step(view(250, "/c")) == (5, NOW)
     assert step(event(260)) == (0, NOW)
+    # In the earlier one, which nobody made of its events yet.
+    assert step(event(-8_500)) == (2, NOW)
+    assert step(event(-8_400)) == (0, NOW)
     check_rebuilt(batches)
 
 
@@ -439,9 +468,11 @@ def test_events_of_busy_visitors_in_any_order_over_many_ticks(batches: Batches, 
     check_rebuilt(batches)
 
 
+# Of each part the first event that came.
 _FOLLOWERS = (
-    "(SELECT r.visitor AS visitor, lo, first FROM stitch_reach AS r INNER JOIN stitch_concerned AS c USING (visitor)"
-    " WHERE follows)"
+    "(SELECT r.visitor AS visitor, r.lo AS lo, min(toUnixTimestamp64Nano(timestamp)) AS first FROM stitch_changes AS e"
+    " ASOF INNER JOIN (SELECT * FROM stitch_reach WHERE follows) AS r"
+    " ON e.visitor = r.visitor AND toUnixTimestamp64Nano(e.timestamp) >= r.lo GROUP BY visitor, lo)"
 )
 _APART = "if(s.environment = 'test', concat('t', s.visitor), s.visitor)"
 _START = "toUnixTimestamp64Nano(s.started_at)"

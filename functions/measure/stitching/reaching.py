@@ -128,7 +128,7 @@ def reach(whole: bool) -> str:
     told = "(start, end, after_gap, settled_at, viewed_at)"
     around = (
         f"SELECT visitor, any(first) AS earliest, argMaxIf({told}, start, start < first) AS before,"
-        f" groupArrayIf({told}, came AND start <= last) AS amid,"
+        f" groupArrayIf({told}, came AND start <= last AND end >= first) AS amid,"
         " minIf(start, after_gap AND start > last + {gap:Int64}) AS next, max(start) AS newest, max(end) AS latest"
         f" FROM ({concerned}) AS c INNER JOIN ({standing}) AS s USING (visitor) GROUP BY visitor"
     )
@@ -154,11 +154,15 @@ def count_late() -> str:
     return "SELECT count() FROM stitch_reach WHERE late"
 
 
-def part() -> tuple[str, str]:
+_FITTING = "SELECT visitor FROM stitch_parts GROUP BY visitor HAVING min(fits)"
+
+
+def part() -> str:
     """Of visitors whose events came late, but all within sessions and after what decided their first ones: each
     of these sessions goes on by itself, and what is between them is as it was. So of who never pauses nothing is read.
 
-    Of the last session that is the same as in :func:`reach`. Those before it end where they did.
+    Of the last session that is the same as in :func:`reach`. Those before it end where they did. Who has one event that
+    fits nowhere is computed anew.
     """
     late = "SELECT visitor FROM stitch_reach WHERE late"
     came = (
@@ -175,17 +179,26 @@ def part() -> tuple[str, str]:
         f" FROM ({came}) AS e ASOF LEFT JOIN ({sessions}) AS s ON e.visitor = s.visitor AND e.at >= s.start"
         " GROUP BY visitor, start, end, after_gap, settled, viewed_last, is_newest"
     )
-    fitting = "SELECT visitor FROM stitch_parts GROUP BY visitor HAVING min(fits)"
-    known = columns("stitch_reach")
     return (
         "INSERT INTO stitch_parts (visitor, lo, hi, lo_after_gap, follows, fits) SELECT visitor,"
         " if(reaches, start, first), if(is_newest, 9223372036854775807, start + 1), NOT reaches OR after_gap, reaches,"
         " start != 0 AND settled < first AND end - start < {longest:Int64} AND NOT has(views, viewed_last)"
-        f" AND (is_newest OR last <= end) FROM ({parts})",
-        f"CREATE OR REPLACE TABLE stitch_reach ENGINE = Memory AS SELECT {known} FROM stitch_reach"
-        f" WHERE visitor NOT IN ({fitting}) UNION ALL SELECT visitor, p.lo, p.hi, p.lo_after_gap, true, p.follows,"
-        f" r.number, false, [], 0 FROM stitch_parts AS p INNER JOIN stitch_reach AS r USING (visitor)"
-        f" WHERE visitor IN ({fitting})",
+        f" AND (is_newest OR last <= end) FROM ({parts})"
+    )
+
+
+def count_fitting() -> str:
+    """For how many of them all events fit."""
+    return f"SELECT count() FROM ({_FITTING})"
+
+
+def take_parts() -> str:
+    """Let these be computed part by part."""
+    return (
+        f"CREATE OR REPLACE TABLE stitch_reach ENGINE = Memory AS SELECT {columns('stitch_reach')} FROM stitch_reach"
+        f" WHERE visitor NOT IN ({_FITTING}) UNION ALL SELECT visitor, p.lo, p.hi, p.lo_after_gap, true, p.follows,"
+        " r.number, false, [], 0 FROM stitch_parts AS p INNER JOIN stitch_reach AS r USING (visitor)"
+        f" WHERE visitor IN ({_FITTING})"
     )
 
 
@@ -230,6 +243,6 @@ def standing() -> str:
         f"INSERT INTO stitch_standing ({told}, digest) SELECT {told}, digest FROM (SELECT {told}, digest"
         f" FROM session_rows FINAL WHERE started_at >= {lowest} AND state = 'live'"
         f" AND visitor_hash IN ({hashes('stitch_reach')})) AS s"
-        f" INNER JOIN stitch_reach AS r ON {apart('s.visitor')} = r.visitor"
-        " WHERE toUnixTimestamp64Nano(started_at) >= lo AND toUnixTimestamp64Nano(started_at) < hi"
+        f" ASOF INNER JOIN stitch_reach AS r ON {apart('s.visitor')} = r.visitor"
+        " AND toUnixTimestamp64Nano(s.started_at) >= r.lo WHERE toUnixTimestamp64Nano(started_at) < hi"
     )

@@ -196,8 +196,9 @@ class Stitcher:
         self._number(given)
         run(reaching.reach(whole), given)
         if int(one(self._database, reaching.count_late())[0]):
-            for statement in reaching.part():
-                run(statement, given)
+            run(reaching.part(), given)
+            if int(one(self._database, reaching.count_fitting())[0]):
+                run(reaching.take_parts(), {})
         run(reaching.standing(), given)
         run(reaching.keep_in_reach(whole), given)
         run(summarising.block(), given)

@@ -31,18 +31,12 @@ def block() -> str:
     """
     ends = f"SELECT apart AS visitor, start AS lo, toUnixTimestamp64Nano(ended_at) AS stood FROM ({_FOLLOWED})"
     reach = f"SELECT visitor, lo, follows, stood FROM stitch_reach AS r LEFT JOIN ({ends}) AS f USING (visitor, lo)"
-    parts = (
-        "SELECT visitor, arraySort(groupArray((lo, follows, stood))) AS parts,"
-        " arrayPushBack(arrayPopFront(arrayMap(one -> one.1, parts)), 9223372036854775807) AS beyond"
-        f" FROM ({reach}) GROUP BY visitor"
-    )
-    came = f"SELECT visitor, groupArray(at) AS came FROM ({rows_now(f'visitor, {AT} AS at')}) GROUP BY visitor"
     times = (
-        "SELECT visitor, part.1 AS lo, part.2 AS follows, part.3 AS stood,"
-        " arrayConcat(arrayFilter(at -> at >= lo AND at < part.4, came), if(follows, [stood], [])) AS its,"
-        " arrayMap(at -> greatest(at, stood), arraySort(its)) AS times"
-        f" FROM ({came}) AS e INNER JOIN ({parts}) AS r USING (visitor)"
-        " ARRAY JOIN arrayMap((one, next) -> (one.1, one.2, one.3, next), parts, beyond) AS part"
+        "SELECT e.visitor AS visitor, r.lo AS lo, any(r.follows) AS follows, any(r.stood) AS stood,"
+        " arrayMap(at -> greatest(at, stood),"
+        " arraySort(if(follows, arrayPushBack(groupArray(at), stood), groupArray(at)))) AS times"
+        f" FROM ({rows_now(f'visitor, {AT} AS at')}) AS e ASOF INNER JOIN ({reach}) AS r"
+        " ON e.visitor = r.visitor AND e.at >= r.lo GROUP BY visitor, lo"
     )
     return (
         "INSERT INTO stitch_blocks (visitor, block, last)"
@@ -50,7 +44,7 @@ def block() -> str:
         " arrayPushFront(arrayPopBack(times), -{gap:Int64} - 1) AS before,"
         " arrayFilter((at, ahead) -> at - ahead > {gap:Int64}, times, before) AS begins,"
         " arrayPushBack(arrayPopFront(arrayFilter((ahead, at) -> at - ahead > {gap:Int64}, before, times)), times[-1])"
-        f" AS ends FROM ({times}) WHERE notEmpty(times)) AS b"
+        f" AS ends FROM ({times})) AS b"
         " ARRAY JOIN arrayZip(begins, ends) AS one, arrayEnumerate(begins) AS place"
     )
 
