@@ -12,7 +12,7 @@ from benchmarks.computed import ask_all
 from benchmarks.query import Bench, fill, questions
 from benchmarks.results import Values
 from functions.shared.adapters.clickhouse_reader import ClickHouseReader
-from tests.integration.serve_store import running_store
+from tests.support.serve_store import running_store
 
 
 def measure(*, quick: bool = False) -> Values:

@@ -22,7 +22,7 @@ from functions.serve.service import ServeService
 from functions.shared.adapters.clickhouse_reader import ClickHouseReader
 from functions.shared.edge import Request, answering
 from functions.shared.ports import Depth
-from tests.integration.serve_store import Store, running_store
+from tests.support.serve_store import Store, running_store
 
 GOAL_MS = 300
 BLOCK = 500_000

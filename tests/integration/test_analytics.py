@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -27,12 +26,12 @@ from functions.shared.domain.series import ANOMALIES, METRICS, AnomalyRow, Metri
 from functions.shared.edge import Answer, Request, answering
 from functions.shared.ports import Depth
 from tests.integration import test_stitching as stitching
-from tests.integration.serve_store import Store, running_store
 from tests.support import deliveries
 from tests.support.batches import Batches
 from tests.support.reference_funnels import funnel
 from tests.support.reference_paths import paths
 from tests.support.reference_retention import retention
+from tests.support.serve_store import Store
 from tests.support.stitched import SECOND, Event, Session, Stitched, random_events
 
 pytestmark = pytest.mark.engines
@@ -106,12 +105,6 @@ class Api:
                 assert page["next_cursor"] is None
                 return found
             cursor = {"cursor": page["next_cursor"]}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with running_store(tmp_path_factory.mktemp("analytics")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
@@ -25,8 +25,8 @@ from functions.shared.domain.series import METRICS, MetricRow
 from functions.shared.errors import StoreUnavailable
 from functions.shared.ports import SeriesStore
 from functions.shared.settings import StoreSettings
-from tests.integration.serve_store import Store, running_store
 from tests.support.halting import Halted
+from tests.support.serve_store import Store
 
 pytestmark = pytest.mark.engines
 
@@ -57,12 +57,6 @@ anomalies = ["1h"]
     )
 )
 Series = Mapping[int, float]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with running_store(tmp_path_factory.mktemp("judging")) as running:
-        yield running
 
 
 class Mortal(ClickHouseBatch):

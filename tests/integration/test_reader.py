@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -20,8 +19,8 @@ from functions.shared.domain import ids
 from functions.shared.edge import Answer, Request, answering
 from functions.shared.errors import StoreUnavailable
 from functions.shared.ports import Depth
-from tests.integration.serve_store import Store, running_store
 from tests.support.deliveries import NOW, delivery
+from tests.support.serve_store import Store
 
 pytestmark = pytest.mark.engines
 
@@ -92,12 +91,6 @@ class Api:
             cursor = {"cursor": page["next_cursor"]}
             if between:
                 between()
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with running_store(tmp_path_factory.mktemp("store")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
