@@ -70,8 +70,8 @@ def watch(pid: int) -> Spent:
     rows, text = ClickHouseBatch.rows, ClickHouseBatch.text
 
     def booked_run(self: ClickHouseBatch, sql: str, parameters: Mapping[str, Any]) -> None:
-        if _TURN in sql:
-            # The turn is renewed from beside, and must not wait until it is lost.
+        # The turn is renewed from beside, and must not wait until it is lost.
+        if sql.startswith(f"INSERT INTO {_TURN}"):
             run(self, sql, parameters)
         else:
             spent.on(lambda: run(self, sql, parameters), sql)
