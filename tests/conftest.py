@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,14 @@ _ROOT = Path(__file__).parent
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> scheduling.ByEngines:
     return scheduling.ByEngines(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of several tests of one name only one would run where workers share them, and nobody would notice."""
+    twice = sorted(name for name, times in Counter(item.nodeid for item in items).items() if times > 1)
+    if twice:
+        raise pytest.UsageError(f"several tests have one name, so only one of them would run: {', '.join(twice)}")
 
 
 @pytest.fixture(autouse=True)
