@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,11 +33,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> schedulin
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several tests of one name only one would run where workers share them, and nobody would notice."""
-    twice = sorted(name for name, times in Counter(item.nodeid for item in items).items() if times > 1)
-    if twice:
-        raise pytest.UsageError(f"several tests have one name, so only one of them would run: {', '.join(twice)}")
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Of what several processes find the scheduler looks at the names, as what they raise is not shown.
+    if not hasattr(config, "workerinput"):
+        scheduling.refuse_twins(item.nodeid for item in items)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support.scheduling import scope
+from tests.support.scheduling import refuse_twins, scope
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,9 @@ from tests.support.scheduling import scope
 )
 def test_what_shares_a_stack_or_an_emulator_shares_a_process(nodeid: str, group: str) -> None:
     assert scope(nodeid) == group
+
+
+def test_tests_of_one_name_are_refused() -> None:
+    refuse_twins(["a::test_x[1]", "a::test_x[2]", "b::test_x[1]"])
+    with pytest.raises(pytest.UsageError, match=r"would run: a::test_x$"):
+        refuse_twins(["a::test_x", "b::test_x", "a::test_x"])
