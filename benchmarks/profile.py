@@ -131,6 +131,8 @@ def main() -> int:
     options.folder.parent.mkdir(parents=True, exist_ok=True)
     if not options.folder.exists():
         _build(options.folder, options.events)
+    if not (options.folder / _COUNT).exists():
+        parser.error(f"{options.folder} holds no week of events: name a folder that is not there yet")
     events = int((options.folder / _COUNT).read_text())
     if events != options.events:
         parser.error(f"{options.folder} has {events:,} events: say --events {events}, or name another folder")

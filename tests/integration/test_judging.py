@@ -19,13 +19,13 @@ from functions.measure.lease import LeaseLost
 from functions.measure.metrics.definitions import parse
 from functions.measure.metrics.export import group_of
 from functions.measure.metrics.plan import Plan
-from functions.shared.adapters.clickhouse_batch import ClickHouseBatch
 from functions.shared.adapters.memory_series import MemorySeries
 from functions.shared.domain.series import METRICS, MetricRow
 from functions.shared.errors import StoreUnavailable
 from functions.shared.ports import SeriesStore
 from functions.shared.settings import StoreSettings
 from tests.support.halting import Halted
+from tests.support.measured import Interrupted
 from tests.support.serve_store import Store
 
 pytestmark = pytest.mark.engines
@@ -59,19 +59,6 @@ anomalies = ["1h"]
 Series = Mapping[int, float]
 
 
-class Mortal(ClickHouseBatch):
-    """Dies instead of the n-th statement that writes."""
-
-    left: int | None = None
-
-    def run(self, sql: str, parameters: Any) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                raise StoreUnavailable("The store did not answer.")
-        super().run(sql, parameters)
-
-
 class World:
     """Metrics as the batches would have left them, and what judges them. ``now`` is what its clock says."""
 
@@ -79,7 +66,7 @@ class World:
         self.client = store.client
         for table in ("metric_states", "metric_progress", "judged", "export_doubts"):
             store.client.command(f"TRUNCATE TABLE {table}")
-        self.database = Mortal(StoreSettings(clickhouse_url=store.url, clickhouse_database=store.database))
+        self.database = Interrupted(StoreSettings(clickhouse_url=store.url, clickhouse_database=store.database))
         self.series = MemorySeries()
         self.replays = Replays()
         self.doubts = Doubts("anomalies", self.database, self.database)
@@ -292,10 +279,10 @@ def test_what_a_death_left_is_done_by_the_next(store: Store, left: int) -> None:
     world.now = START + 301 * HOUR
     world.judge()
     world.put({START + 200 * HOUR: values[START + 200 * HOUR]})
-    world.database.left = left
+    world.database.until = left
     with pytest.raises(StoreUnavailable):
         world.judge()
-    world.database.left = None
+    world.database.until = None
     world.judge(replays=Replays())
     told = world.told()
     world.client.command("TRUNCATE TABLE judged")

@@ -18,6 +18,9 @@ from functions.measure.stitching.fragments import (
 from functions.measure.stitching.linking import and_before
 from functions.measure.stitching.scratch import SESSION, columns
 
+# Behind all times: nanoseconds.
+_NEVER = 2**63 - 1
+
 
 def resolve(merged: bool) -> str:
     """Whose each event is. Those that only might have followed and did not are left out."""
@@ -138,7 +141,7 @@ def reach(whole: bool) -> str:
     )
     return (
         f"INSERT INTO stitch_reach ({columns('stitch_reach')}) SELECT c.visitor,"
-        " if(reaches, before.1, c.first), if(next = 0, 9223372036854775807, next), NOT reaches OR before.3,"
+        f" if(reaches, before.1, c.first), if(next = 0, {_NEVER}, next), NOT reaches OR before.3,"
         f" came AND (latest < c.first OR {within}) AS is_behind, is_behind AND reaches, n.number,"
         " came AND NOT is_behind AS is_late, if(is_late, amid, []), newest"
         f" FROM ({concerned}) AS c ANY LEFT JOIN ({_NUMBERS}) AS n"
@@ -181,7 +184,7 @@ def part() -> str:
     )
     return (
         "INSERT INTO stitch_parts (visitor, lo, hi, lo_after_gap, follows, fits) SELECT visitor,"
-        " if(reaches, start, first), if(is_newest, 9223372036854775807, start + 1), NOT reaches OR after_gap, reaches,"
+        f" if(reaches, start, first), if(is_newest, {_NEVER}, start + 1), NOT reaches OR after_gap, reaches,"
         " start != 0 AND settled < first AND end - start < {longest:Int64} AND NOT has(views, viewed_last)"
         f" AND (is_newest OR last <= end) FROM ({parts})"
     )
@@ -210,7 +213,7 @@ def keep_in_reach(whole: bool) -> str:
     known = columns("stitch_kept")
     anew = "stitch_reach WHERE NOT behind"
     # Where nobody needs any, nothing is looked through: the least of nothing would be 1970.
-    lowest = f"(SELECT fromUnixTimestamp64Nano(if(count() = 0, 9223372036854775807, min(lo)), 'UTC') FROM {anew})"
+    lowest = f"(SELECT fromUnixTimestamp64Nano(if(count() = 0, {_NEVER}, min(lo)), 'UTC') FROM {anew})"
     # The times of any version in reach first: so only rows at these are read in full, and their versions compared.
     near = (
         "SELECT timestamp FROM (SELECT timestamp, visitor_hash FROM session_event_rows"
